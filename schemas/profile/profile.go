@@ -1,0 +1,204 @@
+// Package profile is what the fold knows of one customer: a function of the
+// log alone. Conditions of a playbook read it, the customer station's decisions
+// change it, Encode brings it to disk.
+//
+// It is a plain struct of small sorted arrays, not of maps: the order in which
+// things are met must never decide, and a decoded profile should cost little.
+//
+// Not obvious: what is kept does not depend on the playbook, but for Series,
+// which are the windows that its conditions ask for. Instants are milliseconds
+// since the Unix epoch; 0 is never.
+package profile
+
+// How much is kept whatever the playbook says.
+const (
+	MaxViews  = 64
+	MaxOrders = 32
+	MaxNamed  = 64
+	MaxCarts  = 8
+	// MaxSeen and SeenFor bound the memory of event ids.
+	MaxSeen = 512
+	SeenFor = 24 * 60 * 60 * 1000
+)
+
+// Profile is one customer.
+type Profile struct {
+	Customer string
+	// RedirectTo is set when this anonymous profile became a known customer.
+	RedirectTo string
+
+	Email, FirstName, LastName  string
+	TimeZone, Country, Language string
+	Traits                      []Trait // by name
+	Consent                     Consent
+	// Suppressed says why no mail may go out: "unsubscribed", "bounced"; "" when it may.
+	Suppressed string
+	Holdout    bool // drawn at first contact
+
+	FirstSeen, LastSeen int64
+
+	Orders  Orders
+	Carts   []Cart // by StartedAt, oldest first
+	Views   Views
+	Visits  Tally
+	Sent    Tally
+	Opened  Tally
+	Clicked Tally
+	Tickets Tickets
+	Named   []Named // the last MaxNamed, oldest first
+
+	Segments []Membership // by name
+	Runs     []Run        // journeys that run, by journey, then instance
+	Mails    []Mail       // reserved against the caps, oldest first
+	Series   []Series     // by Need
+
+	Seen         []Seen // ids of the last day, oldest first
+	SeenOverflow int64  // ids forgotten too early
+
+	// Playbook is the version that last decided.
+	Playbook string
+	// Next is when anything here can change without an event; 0: never.
+	Next int64
+}
+
+// Consent is what the customer said about e-mail.
+type Consent uint8
+
+const (
+	Unsaid Consent = iota
+	Subscribed
+	Unsubscribed
+)
+
+// Trait is one of the customer's own words about itself.
+type Trait struct{ Name, Value string }
+
+// Tally counts since ever.
+type Tally struct {
+	Count int64
+	First int64
+	Last  int64
+}
+
+// Orders are what was bought. Cancelled ones count no more.
+type Orders struct {
+	Tally
+	ValueMicros int64
+	Currency    string
+	Recent      []Order // the last MaxOrders, oldest first
+}
+
+// Order is one purchase.
+type Order struct {
+	ID          string
+	At          int64
+	ValueMicros int64
+	Items       []Item
+	Cancelled   bool
+}
+
+// Item is a product in a cart or an order.
+type Item struct {
+	Product, Name, Category string
+	URL, Image              string
+	PriceMicros             int64
+	Quantity                int64
+}
+
+// Cart is an open cart; an order closes it.
+type Cart struct {
+	// ID is the storefront's, or "" when carts are joined by customer.
+	ID        string
+	StartedAt int64 // with ID, what a journey's instance is named by
+	ChangedAt int64
+	Currency  string
+	Items     []Item   // in the order of adding
+	Done      []string // journeys that have run for it, by name
+}
+
+// Value is the sum of the cart's items in micros.
+func (c *Cart) Value() int64 {
+	var sum int64
+	for i := range c.Items {
+		sum += c.Items[i].PriceMicros * c.Items[i].Quantity
+	}
+	return sum
+}
+
+// Views are products and categories seen.
+type Views struct {
+	Tally
+	Recent []View // the last MaxViews, oldest first
+}
+
+// View is one product or category seen.
+type View struct {
+	At                int64
+	Product, Category string
+	PriceMicros       int64
+}
+
+// Tickets are cases with support.
+type Tickets struct {
+	Tally
+	Open []string // ids, by age; "" for one without
+}
+
+// Named is any other event.
+type Named struct {
+	Name string
+	At   int64
+}
+
+// Membership is a segment that the customer is in.
+type Membership struct {
+	Segment string
+	Since   int64
+}
+
+// Run is a journey on its way.
+type Run struct {
+	Journey  string
+	Instance string // what it runs once per: a cart, or the entry into a segment
+	Cart     string // the cart's ID, when it is about one
+	CartFrom int64  // the cart's StartedAt
+	Step     int    // the next one, from 0
+	Due      int64  // of the next step; 0: the last step is out
+	HeldTo   int64  // when a held step is looked at again; 0: not held
+	// Delivery is the mail that has no outcome yet; what undoes it cancels it.
+	Delivery     string
+	DeliveryStep int
+	DeliveryDue  int64
+	Again        bool // decided a second time, after a stale delivery
+}
+
+// Mail is a delivery that counts against the caps.
+type Mail struct {
+	Delivery string
+	At       int64
+}
+
+// Series are the instants of one condition's window. Up to MaxInstants are
+// exact; beyond, neighbours fall together within 1/256 of the window.
+type Series struct {
+	Need   uint64  // names window and filter; playbook.Need.ID
+	Points []Point // by At, oldest first
+	Count  int64   // since ever, when the need has no window
+}
+
+// MaxInstants are kept exactly per window.
+const MaxInstants = 256
+
+// Point is N events at one instant, or falling together at the last one's.
+type Point struct {
+	At int64
+	N  int64
+	// Micros is the money of these events, for sums.
+	Micros int64
+}
+
+// Seen is the id of an event that has been folded.
+type Seen struct {
+	Hash uint64
+	At   int64
+}
