@@ -1,0 +1,126 @@
+package profile
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// ada holds something in every field.
+func ada() *Profile {
+	const t = int64(1_767_600_000_000)
+	items := []Item{{"mug", "Tin mug ♥", "kitchen", "https://alder.example/mug", "https://alder.example/mug.jpg", 12_500_000, 2}}
+	return &Profile{
+		Customer: "ada", RedirectTo: "grace", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace",
+		TimeZone: "Europe/London", Country: "GB", Language: "en-GB", Traits: []Trait{{"plan", "gold"}},
+		Consent: Subscribed, Suppressed: "bounced", Holdout: true, FirstSeen: t, LastSeen: t + 1000,
+		Orders: Orders{Tally{1, t, t}, 25_000_000, "GBP", []Order{{"o1", t, 25_000_000, items, true}}},
+		Carts:  []Cart{{"c1", t + 5, t + 9, "GBP", items, []string{"cart"}}},
+		Views:  Views{Tally{7, t, t + 8}, []View{{t + 8, "mug", "kitchen", 12_500_000}}},
+		Visits: Tally{3, t, t + 2}, Sent: Tally{2, t, t + 3}, Opened: Tally{1, t + 4, t + 4}, Clicked: Tally{1, t + 5, t + 5},
+		Tickets: Tickets{Tally{1, t, t}, []string{"T-1"}}, Named: []Named{{"Quiz Completed", t + 6}},
+		Segments: []Membership{{"carts", t + 7}},
+		Runs:     []Run{{"cart", "c1@1767600000005", "c1", t + 5, 1, t + 86_400_000, t + 90_000_000, "d1", 0, t + 3_600_000, true}},
+		Mails:    []Mail{{"d1", t + 3_600_000}},
+		Series:   []Series{{Need: 42, Count: 2, Points: []Point{{t + 8, 1, 12_500_000}}}},
+		Seen:     []Seen{{0xfeedface, t + 9}}, SeenOverflow: 1, Playbook: "alder@0123456789ab", Next: t + 90_000_000,
+	}
+}
+
+func TestAdaHoldsEveryField(t *testing.T) {
+	v := reflect.ValueOf(*ada())
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s is empty: give it a value, and the codec a line", v.Type().Field(i).Name)
+		}
+	}
+}
+
+// Profiles of every format ever written decode.
+func TestGolden(t *testing.T) {
+	const file = "testdata/profile-1.bin"
+	if *update {
+		if err := os.WriteFile(file, Encode(nil, ada()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := ada(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Decode(%s) = %+v, want %+v", file, got, want)
+	}
+	if !bytes.Equal(Encode(nil, ada()), b) {
+		t.Error("Encode gives other bytes than " + file)
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		instants := rapid.Int64Range(0, 1<<42)
+		p := &Profile{Customer: rapid.String().Draw(t, "customer"), FirstSeen: instants.Draw(t, "first"), Next: instants.Draw(t, "next")}
+		for range rapid.IntRange(0, 5).Draw(t, "views") {
+			p.Views.Recent = append(p.Views.Recent, View{instants.Draw(t, "at"), rapid.String().Draw(t, "product"), "", rapid.Int64().Draw(t, "price")})
+		}
+		got, err := Decode(Encode(nil, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, p) {
+			t.Fatalf("got %+v, want %+v", got, p)
+		}
+	})
+}
+
+func TestDecodeCutShort(t *testing.T) {
+	b := Encode(nil, ada())
+	for n := range b {
+		if _, err := Decode(b[:n]); err == nil {
+			t.Fatalf("Decode of the first %d of %d bytes: got no error", n, len(b))
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(Encode(nil, ada()))
+	f.Add(Encode(nil, &Profile{}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := Decode(b)
+		if err != nil {
+			return
+		}
+		again, err := Decode(Encode(nil, p))
+		if err != nil || !reflect.DeepEqual(p, again) {
+			t.Fatalf("decoded %+v, but encoded and decoded again %+v, %v", p, again, err)
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	p, buf := ada(), []byte(nil)
+	for b.Loop() {
+		buf = Encode(buf[:0], p)
+	}
+	b.ReportMetric(float64(len(buf)), "bytes")
+}
+
+func BenchmarkDecode(b *testing.B) {
+	buf := Encode(nil, ada())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Decode(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
