@@ -14,8 +14,12 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
-// pingTimeout is how long a command waits for a first answer.
-const pingTimeout = 10 * time.Second
+const (
+	// pingTimeout is how long a command waits for a first answer.
+	pingTimeout = 10 * time.Second
+	// metadataAge is short, since a command asks for what it has just made.
+	metadataAge = 50 * time.Millisecond
+)
 
 // options are what every client of the configured cluster needs.
 func (k *Kafka) options() ([]kgo.Opt, error) {
@@ -45,6 +49,7 @@ func (k *Kafka) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error
 	if err != nil {
 		return nil, err
 	}
+	opts = append(opts, kgo.MetadataMinAge(metadataAge))
 	client, err := kgo.NewClient(append(opts, more...)...)
 	if err != nil {
 		return nil, err

@@ -185,7 +185,25 @@ func createTopics(ctx context.Context, cluster *kadm.Client, c *Config, out io.W
 			fmt.Fprintf(out, "%s made, partitions: %d\n", name, n)
 		}
 	}
-	return nil
+	return awaitTopics(ctx, cluster, c.Prefix)
+}
+
+// awaitTopics returns when a broker lists all topics: it learns of a new one a
+// little after the controller has made it.
+func awaitTopics(ctx context.Context, cluster *kadm.Client, prefix string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		there, err := listTopics(ctx, cluster, prefix)
+		if err != nil || len(there) == len(schemas.Topics) {
+			return err
+		}
+		select {
+		case <-time.After(metadataAge):
+		case <-ctx.Done():
+			return fmt.Errorf("wait for new topics: %d of %d are listed: %w", len(there), len(schemas.Topics), ctx.Err())
+		}
+	}
 }
 
 // listTopics returns those of Segue's topics that are there.
