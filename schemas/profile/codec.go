@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // format is the first byte of an encoded profile. A field that is added later
@@ -67,7 +68,10 @@ func (c *coder) profile(p *Profile) {
 	list(c, &p.Traits, func(c *coder, t *Trait) { c.text(&t.Name); c.text(&t.Value) })
 	consent := int64(p.Consent)
 	c.number(&consent)
-	p.Consent = Consent(consent)
+	if p.Consent = Consent(consent); consent < 0 || p.Consent > Unsubscribed {
+		c.fail("consent is none of three")
+	}
+	c.instant(&p.ConsentAt)
 	c.text(&p.Suppressed)
 	c.flag(&p.Holdout)
 
@@ -86,6 +90,7 @@ func (c *coder) profile(p *Profile) {
 		c.instant(&k.StartedAt)
 		c.instant(&k.ChangedAt)
 		c.text(&k.Currency)
+		c.text(&k.URL)
 		list(c, &k.Items, (*coder).item)
 		list(c, &k.Done, (*coder).text)
 	})
@@ -109,7 +114,7 @@ func (c *coder) profile(p *Profile) {
 		c.text(&r.Journey)
 		c.text(&r.Instance)
 		c.text(&r.Cart)
-		c.instant(&r.CartFrom)
+		c.instant(&r.From)
 		c.index(&r.Step)
 		c.instant(&r.Due)
 		c.instant(&r.HeldTo)
@@ -237,6 +242,10 @@ func (c *coder) text(v *string) {
 		return
 	}
 	*v = c.in[:n]
+	if !utf8.ValidString(*v) {
+		c.fail("text is not UTF-8")
+		return
+	}
 	c.skip(int(n))
 }
 

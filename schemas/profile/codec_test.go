@@ -19,9 +19,9 @@ func ada() *Profile {
 	return &Profile{
 		Customer: "ada", RedirectTo: "grace", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace",
 		TimeZone: "Europe/London", Country: "GB", Language: "en-GB", Traits: []Trait{{"plan", "gold"}},
-		Consent: Subscribed, Suppressed: "bounced", Holdout: true, FirstSeen: t, LastSeen: t + 1000,
+		Consent: Subscribed, ConsentAt: t + 1, Suppressed: "bounced", Holdout: true, FirstSeen: t, LastSeen: t + 1000,
 		Orders: Orders{Tally{1, t, t}, 25_000_000, "GBP", []Order{{"o1", t, 25_000_000, items, true}}},
-		Carts:  []Cart{{"c1", t + 5, t + 9, "GBP", items, []string{"cart"}}},
+		Carts:  []Cart{{"c1", t + 5, t + 9, "GBP", "https://alder.example/cart", items, []string{"cart"}}},
 		Views:  Views{Tally{7, t, t + 8}, []View{{t + 8, "mug", "kitchen", 12_500_000}}},
 		Visits: Tally{3, t, t + 2}, Sent: Tally{2, t, t + 3}, Opened: Tally{1, t + 4, t + 4}, Clicked: Tally{1, t + 5, t + 5},
 		Tickets: Tickets{Tally{1, t, t}, []string{"T-1"}}, Named: []Named{{"Quiz Completed", t + 6}},

@@ -16,6 +16,17 @@ const (
 	MaxOrders = 32
 	MaxNamed  = 64
 	MaxCarts  = 8
+	MaxItems  = 50 // of a cart
+	MaxBought = 20 // items of an order
+	MaxTraits = 64
+	MaxRuns   = 32
+	MaxMails  = 128
+	// MaxText and MaxURL are bytes: a profile must fit a record.
+	MaxText = 128
+	MaxURL  = 512
+	// CartLapse is how long an untouched cart is remembered: what is put in
+	// later is another cart.
+	CartLapse = 30 * 24 * 60 * 60 * 1000
 	// MaxSeen and SeenFor bound the memory of event ids.
 	MaxSeen = 512
 	SeenFor = 24 * 60 * 60 * 1000
@@ -31,6 +42,7 @@ type Profile struct {
 	TimeZone, Country, Language string
 	Traits                      []Trait // by name
 	Consent                     Consent
+	ConsentAt                   int64 // when it was said
 	// Suppressed says why no mail may go out: "unsubscribed", "bounced"; "" when it may.
 	Suppressed string
 	Holdout    bool // drawn at first contact
@@ -112,6 +124,7 @@ type Cart struct {
 	StartedAt int64 // with ID, what a journey's instance is named by
 	ChangedAt int64
 	Currency  string
+	URL       string   // where the storefront shows it
 	Items     []Item   // in the order of adding
 	Done      []string // journeys that have run for it, by name
 }
@@ -161,15 +174,18 @@ type Run struct {
 	Journey  string
 	Instance string // what it runs once per: a cart, or the entry into a segment
 	Cart     string // the cart's ID, when it is about one
-	CartFrom int64  // the cart's StartedAt
+	From     int64  // the cart's StartedAt; else when the run began
 	Step     int    // the next one, from 0
 	Due      int64  // of the next step; 0: the last step is out
 	HeldTo   int64  // when a held step is looked at again; 0: not held
 	// Delivery is the mail that has no outcome yet; what undoes it cancels it.
+	// The other two are of the last delivery, with or without one.
 	Delivery     string
 	DeliveryStep int
 	DeliveryDue  int64
-	Again        bool // decided a second time, after a stale delivery
+	// Again: the last delivery came back stale, and its step is decided, or was,
+	// a second time.
+	Again bool
 }
 
 // Mail is a delivery that counts against the caps.

@@ -1,0 +1,413 @@
+package playbook
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+)
+
+// maxCondition bounds a condition's source, in code points.
+const maxCondition = 2000
+
+// fault is what is wrong at one place of a condition.
+type fault struct {
+	line, column int // from 0
+	got, want    string
+}
+
+func (f *fault) Error() string { return "got " + f.got + ", want " + f.want }
+
+// compile turns source into a condition. inCart: cart.* is known. The error
+// joins faults.
+func compile(source string, inCart bool) (*Condition, error) {
+	checked, issues := environment().Compile(source)
+	if issues.Err() != nil {
+		var faults []error
+		for _, e := range issues.Errors() {
+			if strings.Contains(e.Message, "(dyn") || strings.Contains(e.Message, ", dyn") {
+				continue // follows from a name that is not known
+			}
+			faults = append(faults, explain(source, e))
+			if strings.HasPrefix(e.Message, "Syntax error") {
+				break // the parser stumbles on from here
+			}
+		}
+		return nil, errors.Join(faults...)
+	}
+	c := compiler{ast: checked.NativeRep(), inCart: inCart}
+	root := c.node(c.ast.Expr())
+	if root != nil && root.kind() != boolean {
+		c.fail(c.ast.Expr(), source, "what holds or not, such as orders.count >= 3")
+	}
+	if len(c.faults) > 0 {
+		return nil, errors.Join(c.faults...)
+	}
+	needs := slices.CompactFunc(slices.SortedFunc(slices.Values(c.needs), func(a, b Need) int { return cmp.Compare(a.ID, b.ID) }),
+		func(a, b Need) bool { return a.ID == b.ID })
+	return &Condition{source: source, root: root, needs: needs}, nil
+}
+
+var (
+	undeclared = regexp.MustCompile(`^undeclared reference to '([^']+)'(?: \(did you mean '([^']+)'\?\))?`)
+	overload   = regexp.MustCompile(`^found no matching overload for '([^']+)' applied to '\((.*)\)'`)
+)
+
+// explain says in a marketer's words what CEL's checker found.
+func explain(source string, e *common.Error) *fault {
+	f := &fault{line: e.Location.Line() - 1, column: e.Location.Column()}
+	if m := undeclared.FindStringSubmatch(e.Message); m != nil {
+		f.got, f.want = unknown(source, f, m[1])
+		return f
+	}
+	if m := overload.FindStringSubmatch(e.Message); m != nil {
+		f.got, f.want = mismatch(m[1], m[2])
+		return f
+	}
+	message := firstLine(strings.TrimPrefix(e.Message, "Syntax error: "))
+	f.got, f.want = source, "a condition: "+message
+	switch {
+	case strings.Contains(message, "token recognition error at: '= "):
+		f.got, f.want = "=", "== to compare"
+	case strings.Contains(message, "'and'"):
+		f.got, f.want = "and", "&&"
+	case strings.Contains(message, "'or'"):
+		f.got, f.want = "or", "||"
+	}
+	return f
+}
+
+// unknown explains a name that the language does not have.
+func unknown(source string, f *fault, name string) (got, want string) {
+	if op := operator(name); op != name {
+		return op, "one of && || ! == != < <= > >= + - in"
+	}
+	if whole := dotted(source, f.line, f.column, name); whole != "" {
+		name = whole
+	}
+	all := Names()
+	if slices.Contains(all, name) {
+		return name + "(…)", name + " without arguments"
+	}
+	if near := nearest(name, all); near != "" {
+		return name, "a name that is known; did you mean " + near + "?"
+	}
+	family, _, member := strings.Cut(name, ".")
+	var relatives []string
+	for _, n := range all {
+		if strings.HasPrefix(n, family+".") {
+			relatives = append(relatives, n)
+		}
+	}
+	switch {
+	case len(relatives) > 0:
+		return name, "a name that is known, such as " + strings.Join(relatives, ", ")
+	case member:
+		return name, "a name that is known; there is nothing called " + family
+	}
+	return name, "a name that is known"
+}
+
+// mismatch explains arguments of the wrong types.
+func mismatch(function, types string) (got, want string) {
+	types = strings.NewReplacer("uint", "unsigned number", "int", "number", "double", "fraction", "string", "text").Replace(types)
+	op := operator(function)
+	switch {
+	case function == "_[_]":
+		return "[…]", traits + `["…"]`
+	case op != function:
+		got := types
+		if l, r, ok := strings.Cut(types, ", "); ok && !strings.Contains(r, ", ") {
+			got = l + " " + op + " " + r
+		}
+		want = "both sides of one kind, such as orders.count >= 3, cart.value >= money(50) or since(last.visit) > days(7)"
+		if strings.Contains(types, "length of time") {
+			want = "a length of time on both sides of < <= > >=, such as since(last.visit) > days(7)"
+		}
+		return got, want
+	}
+	return function + "(" + types + ")", usage(function)
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	line, _, _ = strings.Cut(line, " expecting {") // a list of every token helps nobody
+	return strings.ReplaceAll(line, "'<EOF>'", "its end")
+}
+
+// dotted returns the dotted name of source around line and column that ends in
+// or starts with name.
+func dotted(source string, line, column int, name string) string {
+	lines := strings.Split(source, "\n")
+	if line < 0 || line >= len(lines) {
+		return ""
+	}
+	for _, at := range nameInSource.FindAllStringIndex(lines[line], -1) {
+		word := lines[line][at[0]:at[1]]
+		if at[0] <= column && column <= at[1] && (strings.HasPrefix(word, name) || strings.HasSuffix(word, name)) {
+			return word
+		}
+	}
+	return ""
+}
+
+var nameInSource = regexp.MustCompile(`[A-Za-z_]\w*(\.[A-Za-z_]\w*)*`)
+
+// usage returns how a function is called.
+func usage(function string) string {
+	for _, c := range counters {
+		if c.name != function {
+			continue
+		}
+		switch {
+		case c.filter:
+			return fmt.Sprintf(`%s("…", days(30)) or %s("…")`, function, function)
+		default:
+			return function + "(days(30))"
+		}
+	}
+	switch function {
+	case "since":
+		return "since(last.visit) or another instant"
+	case "money":
+		return "money(50)"
+	}
+	return function + "(7)"
+}
+
+type compiler struct {
+	ast    *ast.AST
+	inCart bool
+	needs  []Need
+	faults []error
+}
+
+func (c *compiler) fail(e ast.Expr, got, want string) node {
+	f := &fault{got: got, want: want}
+	if at := c.ast.SourceInfo().GetStartLocation(e.ID()); at.Line() > 0 {
+		f.line, f.column = at.Line()-1, at.Column()
+	}
+	c.faults = append(c.faults, f)
+	return nil
+}
+
+// node returns e as it is evaluated, or nil after a fault.
+func (c *compiler) node(e ast.Expr) node {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		return c.literal(e)
+	case ast.IdentKind:
+		return c.name(e, e.AsIdent())
+	case ast.SelectKind:
+		if s := e.AsSelect(); s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == traits && !s.IsTestOnly() {
+			return trait{s.FieldName()}
+		}
+	case ast.CallKind:
+		return c.call(e, e.AsCall())
+	}
+	return c.fail(e, "an expression of this form", "names, numbers, texts and comparisons")
+}
+
+func (c *compiler) name(e ast.Expr, name string) node {
+	for i := range variables {
+		if v := &variables[i]; v.name == name {
+			if v.cart && !c.inCart {
+				return c.fail(e, name, "a name that is known here; cart.… is known in the steps of a cart's journey")
+			}
+			return read{v}
+		}
+	}
+	return c.fail(e, name, name+`["…"]`)
+}
+
+func (c *compiler) literal(e ast.Expr) node {
+	switch v := e.AsLiteral().Value().(type) {
+	case int64:
+		return &constant{of: number, value: value{n: v}, source: strconv.FormatInt(v, 10)}
+	case string:
+		return &constant{of: text, value: value{s: v}, source: quote(v)}
+	case bool:
+		return &constant{of: boolean, value: truth(v), source: strconv.FormatBool(v)}
+	}
+	return c.fail(e, fmt.Sprint(e.AsLiteral().Value()), "a whole number, a text, true or false")
+}
+
+func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
+	name, args := call.FunctionName(), call.Args()
+	switch name {
+	case "_&&_", "_||_":
+		if l, r := c.node(args[0]), c.node(args[1]); l != nil && r != nil {
+			return &logic{op: operator(name), left: l, right: r}
+		}
+		return nil
+	case "!_":
+		if of := c.node(args[0]); of != nil {
+			return not{of}
+		}
+		return nil
+	case "_+_", "_-_":
+		if l, r := c.node(args[0]), c.node(args[1]); l != nil && r != nil {
+			return &sum{op: operator(name), left: l, right: r}
+		}
+		return nil
+	case "_[_]":
+		if key, ok := literalText(args[1]); ok {
+			return trait{key}
+		}
+		return c.fail(args[1], "a trait that is not named", traits+`["…"]`)
+	case "@in":
+		return c.oneOf(args)
+	case "money":
+		return c.money(e, args[0])
+	case "since":
+		return c.fail(e, "since(…) alone", "since(…) compared with a length, such as since(last.visit) > days(7)")
+	}
+	if _, ok := lengths[name]; ok {
+		return c.length(e)
+	}
+	if i := slices.IndexFunc(counters, func(x counter) bool { return x.name == name }); i >= 0 {
+		return c.count(e, &counters[i], args)
+	}
+	return c.comparison(e, operator(name), args)
+}
+
+func (c *compiler) oneOf(args []ast.Expr) node {
+	of := c.node(args[0])
+	if args[1].Kind() != ast.ListKind {
+		return c.fail(args[1], "a list that is not written out", `in ["GB", "IE"]`)
+	}
+	var list []string
+	for _, x := range args[1].AsList().Elements() {
+		s, ok := literalText(x)
+		if !ok {
+			return c.fail(x, "an element that is not written out", `in ["GB", "IE"]`)
+		}
+		list = append(list, s)
+	}
+	if of == nil {
+		return nil
+	}
+	return &oneOf{text: of, list: list}
+}
+
+func literalText(e ast.Expr) (string, bool) {
+	if e.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	s, ok := e.AsLiteral().Value().(string)
+	return s, ok
+}
+
+func (c *compiler) money(e, arg ast.Expr) node {
+	units := math.NaN()
+	if arg.Kind() == ast.LiteralKind {
+		switch v := arg.AsLiteral().Value().(type) {
+		case int64:
+			units = float64(v)
+		case float64:
+			units = v
+		}
+	}
+	if math.IsNaN(units) || math.Abs(units) > 1e9 {
+		return c.fail(e, "money of what is not an amount", "a written amount up to a thousand million, such as money(49.90)")
+	}
+	micros := int64(math.Round(units * 1e6))
+	return &constant{of: money, value: value{n: micros}, source: "money(" + strings.TrimSuffix(amount(micros), ".00") + ")"}
+}
+
+// length returns days(7) and its like.
+func (c *compiler) length(e ast.Expr) node {
+	name, args := e.AsCall().FunctionName(), e.AsCall().Args()
+	n := int64(0)
+	if args[0].Kind() == ast.LiteralKind {
+		n, _ = args[0].AsLiteral().Value().(int64)
+	}
+	if unit := lengths[name]; n <= 0 || n > maxSpan/unit {
+		return c.fail(e, name+"(…) of no positive written number", name+"(7), at most ten years")
+	}
+	return &constant{of: length, value: value{n: n * lengths[name]}, source: name + "(" + strconv.FormatInt(n, 10) + ")"}
+}
+
+// isLength returns the constant length that e is, if it is one.
+func (c *compiler) isLength(e ast.Expr) (*constant, bool) {
+	if e.Kind() != ast.CallKind {
+		return nil, false
+	}
+	if _, ok := lengths[e.AsCall().FunctionName()]; !ok {
+		return nil, false
+	}
+	n, _ := c.length(e).(*constant)
+	return n, true
+}
+
+func (c *compiler) count(e ast.Expr, of *counter, args []ast.Expr) node {
+	need, written := Need{Kind: of.of}, []string(nil)
+	if of.filter {
+		filter, ok := literalText(args[0])
+		if !ok || filter == "" {
+			return c.fail(args[0], of.name+" of no written text", usage(of.name))
+		}
+		need.Filter, written = filter, append(written, quote(filter))
+		args = args[1:]
+	}
+	if len(args) > 0 {
+		window, ok := c.isLength(args[0])
+		if !ok {
+			return c.fail(args[0], "a window that is not written out", usage(of.name))
+		}
+		if window == nil {
+			return nil
+		}
+		need.Window, written = window.value.n, append(written, window.source)
+	}
+	need.ID = need.id()
+	c.needs = append(c.needs, need)
+	return &count{need: need, money: of.sum, source: of.name + "(" + strings.Join(written, ", ") + ")"}
+}
+
+// mirrored is the operator when its sides change places.
+var mirrored = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+func (c *compiler) comparison(e ast.Expr, op string, args []ast.Expr) node {
+	if mirrored[op] == "" {
+		return c.fail(e, op, "a function that is known")
+	}
+	left, right := args[0], args[1]
+	if _, ok := c.isLength(left); ok || left.Kind() == ast.LiteralKind { // the constant stands on the right
+		left, right, op = right, left, mirrored[op]
+	}
+	if left.Kind() == ast.CallKind && left.AsCall().FunctionName() == "since" {
+		length, ok := c.isLength(right)
+		if !ok {
+			return c.fail(e, "since(…) compared with something that moves too", "a written length, such as since(last.visit) > days(7)")
+		}
+		of := c.node(left.AsCall().Args()[0])
+		if of == nil || length == nil {
+			return nil
+		}
+		return &elapsed{since: of, op: op, length: length.value.n, source: length.source}
+	}
+	l, r := c.node(left), c.node(right)
+	if l == nil || r == nil {
+		return nil
+	}
+	if _, fixed := l.(*constant); fixed {
+		if _, fixed := r.(*constant); fixed {
+			return c.fail(e, "a comparison of two constants", "a name on one side, such as orders.count >= 3")
+		}
+		l, r, op = r, l, mirrored[op]
+	}
+	if n, ok := l.(*count); ok && !n.money {
+		if fixed, ok := r.(*constant); ok {
+			return &threshold{count: n, op: op, n: fixed.value.n}
+		}
+	}
+	return &comparison{op: op, left: l, right: r}
+}

@@ -1,0 +1,95 @@
+package playbook
+
+import "segue/schemas/profile"
+
+// Facts is what a condition reads.
+type Facts struct {
+	Profile *profile.Profile
+	// Cart is what the journey is about; nil outside a cart's journey.
+	Cart *profile.Cart
+	Now  int64
+}
+
+// Condition is a question about one customer, such as
+//
+//	orders.count >= 3 && since(last.open) > days(60)
+//
+// It is CEL in syntax and types. It is evaluated by its own nodes, not by CEL's
+// interpreter: those know when time alone changes what they say, and cost a
+// fraction of a microsecond.
+type Condition struct {
+	source string
+	root   node
+	needs  []Need
+}
+
+// Source returns what the marketer wrote.
+func (c *Condition) Source() string { return c.source }
+
+// Needs returns the windows that c reads.
+func (c *Condition) Needs() []Need { return c.needs }
+
+// Holds reports whether c holds, and when that becomes otherwise if nothing
+// happens: the earliest such instant after f.Now, to the millisecond; 0: never.
+func (c *Condition) Holds(f Facts) (holds bool, next int64) {
+	s := state{Facts: f}
+	holds = c.root.eval(&s).n != 0
+	// What was read stays as it is until s.next, so the answer does too. A part
+	// that changes may leave the whole as it was: then look from there.
+	for s.next != 0 {
+		at := s.next
+		s.Now, s.next = at, 0
+		if (c.root.eval(&s).n != 0) != holds {
+			return holds, at
+		}
+	}
+	return holds, 0
+}
+
+// Why returns the condition with the values that it read, in parentheses:
+//
+//	orders.count >= 3 (4) && since(last.open) > days(60) (never)
+func (c *Condition) Why(f Facts) string {
+	w := writer{state: state{Facts: f}}
+	c.root.write(&w, 0)
+	return string(w.out)
+}
+
+// state is one evaluation.
+type state struct {
+	Facts
+	next int64 // the earliest instant at which something read changes; 0: never
+}
+
+// changes notes that something read is otherwise from at on.
+func (s *state) changes(at int64) {
+	if at > s.Now && (s.next == 0 || at < s.next) {
+		s.next = at
+	}
+}
+
+// value is what a node says: text in s, all else in n (truth as 0 and 1, money
+// in micros, instants and lengths in milliseconds).
+type value struct {
+	n int64
+	s string
+}
+
+func truth(b bool) value {
+	if b {
+		return value{n: 1}
+	}
+	return value{}
+}
+
+// kind is the type of an expression.
+type kind uint8
+
+const (
+	boolean kind = iota
+	number
+	money
+	text
+	instant
+	length
+)

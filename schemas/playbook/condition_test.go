@@ -1,0 +1,262 @@
+package playbook
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"segue/schemas/profile"
+)
+
+const (
+	second = int64(1000)
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+	noon   = int64(1_750_000_000_000)
+)
+
+func mustCompile(t testing.TB, source string) *Condition {
+	t.Helper()
+	c, err := compile(source, true)
+	if err != nil {
+		t.Fatalf("compile %s: %v", source, err)
+	}
+	return c
+}
+
+// withNeeds returns a playbook of nothing but what the conditions count.
+func withNeeds(conditions ...*Condition) *Playbook {
+	pb := &Playbook{}
+	for i, c := range conditions {
+		pb.Segments = append(pb.Segments, Segment{Name: fmt.Sprint(i), Enter: c})
+	}
+	pb.Needs = pb.needs()
+	return pb
+}
+
+// Ada looks three times in a week, then stays away. Nothing happens; yet the
+// condition knows to the millisecond when she no longer looks a lot.
+func TestWindowEmptiesWithoutAnyEvent(t *testing.T) {
+	looks := mustCompile(t, `views.within(days(7)) >= 3`)
+	pb := withNeeds(looks)
+	ada := &profile.Profile{Customer: "ada"}
+
+	for i, at := range []int64{noon, noon + day, noon + 2*day} {
+		if holds, next := looks.Holds(Facts{Profile: ada, Now: at - 1}); holds || next != 0 {
+			t.Errorf("after %d views: Holds = %v, %d, want false and no instant", i, holds, next)
+		}
+		pb.RecordView(ada, profile.View{At: at, Product: "mug"}, at)
+	}
+	holds, next := looks.Holds(Facts{Profile: ada, Now: noon + 2*day})
+	if !holds || next != noon+7*day {
+		t.Fatalf("after 3 views: Holds = %v, %d, want true until %d", holds, next, noon+7*day)
+	}
+	if holds, _ := looks.Holds(Facts{Profile: ada, Now: next - 1}); !holds {
+		t.Error("a millisecond before: false, want true")
+	}
+	if holds, next := looks.Holds(Facts{Profile: ada, Now: next}); holds || next != 0 {
+		t.Errorf("then: Holds = %v, %d, want false for good", holds, next)
+	}
+}
+
+func TestHolds(t *testing.T) {
+	cart := &profile.Cart{Currency: "GBP", Items: []profile.Item{{Product: "mug", PriceMicros: 12_500_000, Quantity: 4}}}
+	ada := &profile.Profile{
+		Customer: "ada", Email: "ada@example.com", Country: "GB", Consent: profile.Subscribed, FirstSeen: noon - 40*day, LastSeen: noon,
+		Traits: []profile.Trait{{Name: "plan", Value: "gold"}},
+		Orders: profile.Orders{Tally: profile.Tally{Count: 4, First: noon - 30*day, Last: noon - 10*day}, ValueMicros: 80_000_000},
+		Visits: profile.Tally{Count: 9, Last: noon - hour},
+		Carts:  []profile.Cart{{StartedAt: noon - 2*day, ChangedAt: noon - 2*day}, {StartedAt: noon - day, ChangedAt: noon - day}},
+	}
+	pb := withNeeds(mustCompile(t, `orders.spent(days(30)) > money(0) && visits.within(days(1)) > 0 && orders.in_category("mugs") > 0 && events.named("Quiz", days(2)) > 0`))
+	for _, o := range []profile.Order{{ID: "1", At: noon - 29*day, ValueMicros: 30_000_000, Items: []profile.Item{{Category: "Mugs"}}}, {ID: "2", At: noon - 10*day, ValueMicros: 50_000_000}} {
+		pb.RecordOrder(ada, o, noon)
+	}
+	pb.RecordVisit(ada, noon-hour, noon)
+	pb.RecordNamed(ada, profile.Named{Name: "Quiz", At: noon - day}, noon)
+
+	for _, x := range []struct {
+		source string
+		holds  bool
+		next   int64
+	}{
+		{`true`, true, 0},
+		{`orders.count >= 3`, true, 0},
+		{`3 < orders.count`, true, 0},
+		{`orders.count == 3 || orders.count != 4`, false, 0},
+		{`!(orders.count == 4)`, false, 0},
+		{`orders.count + 1 - 2 == 3`, true, 0},
+		{`orders.value > cart.value`, true, 0},
+		{`cart.value == money(50)`, true, 0},
+		{`cart.size == 1 && cart.currency == "GBP"`, true, 0},
+		{`customer.country in ["IE", "GB"]`, true, 0},
+		{`customer.traits["plan"] == "gold" && customer.traits.age == ""`, true, 0},
+		{`customer.subscribed && customer.email != ""`, true, 0},
+		{`customer.subscribed == false`, false, 0},
+		{`last.visit > last.order`, true, 0},
+
+		// since(x) turns at x + length; > and <= a millisecond later than >= and <.
+		{`since(last.visit) >= hours(2)`, false, noon + hour},
+		{`since(last.visit) > hours(2)`, false, noon + hour + 1},
+		{`since(last.visit) < hours(2)`, true, noon + hour},
+		{`since(last.visit) <= hours(2)`, true, noon + hour + 1},
+		{`hours(2) > since(last.visit)`, true, noon + hour},
+		{`since(last.visit) >= minutes(30)`, true, 0},
+		{`since(last.visit) >= minutes(60)`, true, 0},
+		{`since(last.visit) > minutes(60)`, false, noon + 1},
+		{`since(last.open) > days(60)`, true, 0}, // never
+		{`since(last.open) < days(60)`, false, 0},
+
+		{`visits.within(hours(24)) >= 1`, true, noon + 23*hour},
+		{`visits.within(hours(24)) == 0`, false, noon + 23*hour},
+		{`visits.within(hours(24)) > 1`, false, 0},
+		{`visits.within(hours(24)) < 1`, false, noon + 23*hour},
+		{`visits.within(hours(24)) <= 0`, false, noon + 23*hour},
+		{`visits.within(hours(24)) >= 0`, true, 0},
+		{`orders.in_category("mugs") == 1`, true, 0},
+		{`orders.spent(days(30)) == money(80)`, true, noon + day},
+		{`orders.spent(days(30)) >= money(50)`, true, noon + 20*day},
+		{`events.named("Quiz", days(2)) == 1`, true, noon + day},
+		{`carts.open == 2`, true, noon + 28*day},
+		{`carts.open >= 1`, true, noon + 29*day},
+
+		// What is read first decides, until it changes.
+		{`orders.count < 3 && since(last.visit) >= hours(2)`, false, 0},
+		{`orders.count >= 3 && since(last.visit) >= hours(2)`, false, noon + hour},
+		{`since(last.visit) < hours(2) || since(last.visit) < hours(3)`, true, noon + 2*hour},
+		{`since(last.visit) >= hours(2) && visits.within(hours(24)) >= 1`, false, noon + hour},
+		{`since(last.visit) >= hours(48) && visits.within(hours(24)) >= 1`, false, 0}, // never both
+	} {
+		c := mustCompile(t, x.source)
+		if holds, next := c.Holds(Facts{Profile: ada, Cart: cart, Now: noon}); holds != x.holds || next != x.next {
+			t.Errorf("%s: Holds = %v, %+d ms, want %v, %+d ms", x.source, holds, next-noon, x.holds, x.next-noon)
+		}
+	}
+}
+
+func TestWhy(t *testing.T) {
+	ada := &profile.Profile{Customer: "ada", Country: "GB", FirstSeen: noon - 61*day - 4*hour,
+		Orders: profile.Orders{Tally: profile.Tally{Count: 4, First: noon - 30*day, Last: noon - 90*minute}, ValueMicros: 80_250_000}}
+	cart := &profile.Cart{Items: []profile.Item{{Product: "mug", PriceMicros: 120_000_000, Quantity: 1}}}
+	pb := withNeeds(mustCompile(t, `views.in_category("mugs", days(7)) >= 1`))
+	pb.RecordView(ada, profile.View{At: noon, Category: "mugs"}, noon)
+	for source, want := range map[string]string{
+		`orders.count >= 3 && since(last.open) > days(60)`:  `orders.count >= 3 (4) && since(last.open) > days(60) (never)`,
+		`days(60)<since(first.seen)`:                        `since(first.seen) > days(60) (61d4h)`,
+		`since(last.order) < hours(2)`:                      `since(last.order) < hours(2) (1h30m)`,
+		`cart.value >= money(100)`:                          `cart.value >= money(100) (120.00)`,
+		`cart.value >= money(49.9)`:                         `cart.value >= money(49.90) (120.00)`,
+		`cart.value > orders.value`:                         `cart.value > orders.value (120.00, 80.25)`,
+		`views.in_category("mugs", days(7)) >= 1`:           `views.in_category("mugs", days(7)) >= 1 (1)`,
+		`!customer.subscribed`:                              `!customer.subscribed (false)`,
+		`customer.subscribed == true`:                       `customer.subscribed == true (false)`,
+		`customer.country in ["GB", "IE"]`:                  `customer.country in ["GB", "IE"] ("GB")`,
+		`customer.traits["a\"b"] == ""`:                     `customer.traits["a\"b"] == "" ("")`,
+		`last.open < first.order`:                           `last.open < first.order (never, 2025-05-16 15:06:40)`,
+		`(orders.count > 1 || true) && !(orders.count > 9)`: `(orders.count > 1 (4) || true) && !(orders.count > 9 (4))`,
+		`orders.count - (orders.count - 1) == 1`:            `orders.count - (orders.count - 1) == 1 (1)`,
+	} {
+		if got := mustCompile(t, source).Why(Facts{Profile: ada, Cart: cart, Now: noon}); got != want {
+			t.Errorf("Why of %s:\n got %s\nwant %s", source, got, want)
+		}
+	}
+}
+
+func TestCompileErrors(t *testing.T) {
+	for source, want := range map[string]string{
+		`orders.coutn >= 1`:                       `got orders.coutn, want a name that is known; did you mean orders.count?`,
+		`orders.witin(days(3)) >= 1`:              `got orders.witin, want a name that is known; did you mean orders.within?`,
+		`scores.churn >= 1`:                       `got scores.churn, want a name that is known; there is nothing called scores`,
+		`orders.count() >= 1`:                     `got orders.count(…), want orders.count without arguments`,
+		`orders.count >= 1 and orders.count <= 2`: `got and, want &&`,
+		`orders.count = 1`:                        `got =, want == to compare`,
+		`orders.count >= 1 ||`:                    `got orders.count >= 1 ||, want a condition: mismatched input its end`,
+		`orders.count / 2 >= 1`:                   `got /, want one of && || ! == != < <= > >= + - in`,
+		`orders.count`:                            `got orders.count, want what holds or not, such as orders.count >= 3`,
+		`1 == 1`:                                  `got a comparison of two constants, want a name on one side, such as orders.count >= 3`,
+		`orders.value >= 3`:                       `got money >= number, want both sides of one kind, such as orders.count >= 3, cart.value >= money(50) or since(last.visit) > days(7)`,
+		`since(last.open) == days(2)`:             `got length of time == length of time, want a length of time on both sides of < <= > >=, such as since(last.visit) > days(7)`,
+		`since(last.open) > since(last.order)`:    `got since(…) compared with something that moves too, want a written length, such as since(last.visit) > days(7)`,
+		`since(last.open)`:                        `got since(…) alone, want since(…) compared with a length, such as since(last.visit) > days(7)`,
+		`views.within(7) >= 1`:                    `got views.within(number), want views.within(days(30))`,
+		`views.within(days(-7)) >= 1`:             `got days(…) of no positive written number, want days(7), at most ten years`,
+		`views.within(days(9999)) >= 1`:           `got days(…) of no positive written number, want days(7), at most ten years`,
+		`views.in_category(customer.country) > 1`: `got views.in_category of no written text, want views.in_category("…", days(30)) or views.in_category("…")`,
+		`cart.value >= money(1)`:                  `got cart.value, want a name that is known here; cart.… is known in the steps of a cart's journey`,
+		`customer.traits[1] == "x"`:               `got […], want customer.traits["…"]`,
+		`orders.value > money(orders.count)`:      `got money of what is not an amount, want a written amount up to a thousand million, such as money(49.90)`,
+		`customer.country in [customer.language]`: `got an element that is not written out, want in ["GB", "IE"]`,
+	} {
+		if _, err := compile(source, false); err == nil || err.Error() != want {
+			t.Errorf("compile %s:\n got %v\nwant %s", source, err, want)
+		}
+	}
+	if _, err := compile(strings.Repeat("(", 900)+"true"+strings.Repeat(")", 900), false); err == nil {
+		t.Error("compile of 900 parentheses: no error")
+	}
+	if _, err := compile(strings.Repeat("true && ", 300)+"true", false); err == nil {
+		t.Error("compile of 2400 characters: no error")
+	}
+}
+
+func TestNamesAreSortedAndDistinct(t *testing.T) {
+	all := Names()
+	if !slices.IsSorted(all) || len(slices.Compact(slices.Clone(all))) != len(all) {
+		t.Errorf("Names() = %v, want sorted and distinct", all)
+	}
+}
+
+func FuzzCompile(f *testing.F) {
+	for _, s := range []string{`orders.count >= 3 && since(last.open) > days(60)`, `views.in_category("x", days(1)) - 1 < 2 || !(customer.traits.a in ["b"])`,
+		`cart.value >= money(1.5)`, `a.b(`, `"`, `[]`, `{}`, `-1 == 9223372036854775808`, `since(days(1)) < hours(1)`, `x{y: 1}`, `has(a.b)`, `[1].map(x, x)`} {
+		f.Add(s)
+	}
+	ada := &profile.Profile{Customer: "ada", FirstSeen: noon}
+	f.Fuzz(func(t *testing.T, source string) {
+		c, err := compile(source, true)
+		if err != nil {
+			return
+		}
+		facts := Facts{Profile: ada, Now: noon}
+		holds, _ := c.Holds(facts)
+		why := c.Why(facts)
+		again, err := compile(withoutValues(c), true)
+		if err != nil {
+			t.Fatalf("%q is written as %q, which does not compile: %v", source, why, err)
+		}
+		if h, _ := again.Holds(facts); h != holds {
+			t.Fatalf("%q holds: %v; written as %q: %v", source, holds, withoutValues(c), h)
+		}
+	})
+}
+
+// withoutValues writes c as a condition again.
+func withoutValues(c *Condition) string {
+	w := writer{bare: true}
+	c.root.write(&w, 0)
+	return string(w.out)
+}
+
+func BenchmarkHolds(b *testing.B) {
+	for _, source := range []string{
+		`orders.count >= 3`,
+		`orders.count >= 3 && since(last.open) > days(60) && since(last.visit) > days(60)`,
+		`views.within(days(7)) >= 6 && orders.within(days(30)) == 0`,
+		`customer.traits["plan"] == "gold" || customer.country in ["GB", "IE"]`,
+	} {
+		b.Run("condition="+strings.ReplaceAll(source, " ", ""), func(b *testing.B) {
+			c := mustCompile(b, source)
+			pb := withNeeds(c)
+			ada := &profile.Profile{Customer: "ada", Orders: profile.Orders{Tally: profile.Tally{Count: 4}}, Country: "IE"}
+			for i := range int64(64) {
+				pb.RecordView(ada, profile.View{At: noon + i*minute}, noon+i*minute)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Holds(Facts{Profile: ada, Now: noon + 2*hour})
+			}
+		})
+	}
+}

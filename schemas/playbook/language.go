@@ -1,0 +1,233 @@
+package playbook
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+
+	"segue/schemas/profile"
+)
+
+// variable is a name that a condition may use.
+type variable struct {
+	name string
+	kind kind
+	cart bool // known in a cart's journey only
+	read func(*state) value
+}
+
+func tallied(name string, of func(*profile.Profile) *profile.Tally) variable {
+	return variable{name: name, kind: number, read: func(s *state) value { return value{n: of(s.Profile).Count} }}
+}
+
+func at(name string, of func(*profile.Profile) int64) variable {
+	return variable{name: name, kind: instant, read: func(s *state) value { return value{n: of(s.Profile)} }}
+}
+
+func said(name string, of func(*profile.Profile) string) variable {
+	return variable{name: name, kind: text, read: func(s *state) value { return value{s: of(s.Profile)} }}
+}
+
+// variables are all names without arguments.
+var variables = []variable{
+	tallied("orders.count", func(p *profile.Profile) *profile.Tally { return &p.Orders.Tally }),
+	tallied("views.count", func(p *profile.Profile) *profile.Tally { return &p.Views.Tally }),
+	tallied("visits.count", func(p *profile.Profile) *profile.Tally { return &p.Visits }),
+	tallied("sent.count", func(p *profile.Profile) *profile.Tally { return &p.Sent }),
+	tallied("opened.count", func(p *profile.Profile) *profile.Tally { return &p.Opened }),
+	tallied("clicked.count", func(p *profile.Profile) *profile.Tally { return &p.Clicked }),
+	tallied("tickets.count", func(p *profile.Profile) *profile.Tally { return &p.Tickets.Tally }),
+	{name: "tickets.open", kind: number, read: func(s *state) value { return value{n: int64(len(s.Profile.Tickets.Open))} }},
+	{name: "carts.open", kind: number, read: openCarts},
+	{name: "orders.value", kind: money, read: func(s *state) value { return value{n: s.Profile.Orders.ValueMicros} }},
+
+	at("first.seen", func(p *profile.Profile) int64 { return p.FirstSeen }),
+	at("first.order", func(p *profile.Profile) int64 { return p.Orders.First }),
+	at("last.seen", func(p *profile.Profile) int64 { return p.LastSeen }),
+	at("last.order", func(p *profile.Profile) int64 { return p.Orders.Last }),
+	at("last.view", func(p *profile.Profile) int64 { return p.Views.Last }),
+	at("last.visit", func(p *profile.Profile) int64 { return p.Visits.Last }),
+	at("last.sent", func(p *profile.Profile) int64 { return p.Sent.Last }),
+	at("last.open", func(p *profile.Profile) int64 { return p.Opened.Last }),
+	at("last.click", func(p *profile.Profile) int64 { return p.Clicked.Last }),
+	at("last.ticket", func(p *profile.Profile) int64 { return p.Tickets.Last }),
+
+	said("customer.email", func(p *profile.Profile) string { return p.Email }),
+	said("customer.first_name", func(p *profile.Profile) string { return p.FirstName }),
+	said("customer.last_name", func(p *profile.Profile) string { return p.LastName }),
+	said("customer.country", func(p *profile.Profile) string { return p.Country }),
+	said("customer.language", func(p *profile.Profile) string { return p.Language }),
+	{name: "customer.subscribed", kind: boolean, read: func(s *state) value { return truth(s.Profile.Consent == profile.Subscribed) }},
+
+	{name: "cart.value", kind: money, cart: true, read: func(s *state) value {
+		if s.Cart == nil {
+			return value{}
+		}
+		return value{n: s.Cart.Value()}
+	}},
+	{name: "cart.size", kind: number, cart: true, read: func(s *state) value {
+		if s.Cart == nil {
+			return value{}
+		}
+		return value{n: int64(len(s.Cart.Items))}
+	}},
+	{name: "cart.currency", kind: text, cart: true, read: func(s *state) value {
+		if s.Cart == nil {
+			return value{}
+		}
+		return value{s: s.Cart.Currency}
+	}},
+}
+
+// openCarts counts the carts that have not lapsed.
+func openCarts(s *state) value {
+	var n int64
+	for i := range s.Profile.Carts {
+		if lapses := s.Profile.Carts[i].ChangedAt + profile.CartLapse; lapses > s.Now {
+			n++
+			s.changes(lapses)
+		}
+	}
+	return value{n: n}
+}
+
+// traits is the one map: the customer's own words. What was never said is "".
+const traits = "customer.traits"
+
+// counter is a function that counts happenings, and so asks for a window.
+type counter struct {
+	name   string
+	of     Kind
+	filter bool // its first argument is a category, a product or a name
+	ever   bool // the window may be left out
+	sum    bool // money, not number
+}
+
+var counters = []counter{
+	{name: "orders.within", of: Orders},
+	{name: "orders.spent", of: Orders, sum: true},
+	{name: "orders.in_category", of: OrdersInCategory, filter: true, ever: true},
+	{name: "orders.of_product", of: OrdersOfProduct, filter: true, ever: true},
+	{name: "views.within", of: Views},
+	{name: "views.in_category", of: ViewsInCategory, filter: true, ever: true},
+	{name: "views.of_product", of: ViewsOfProduct, filter: true, ever: true},
+	{name: "visits.within", of: Visits},
+	{name: "sent.within", of: Sent},
+	{name: "opened.within", of: Opened},
+	{name: "clicked.within", of: Clicked},
+	{name: "tickets.within", of: Tickets},
+	{name: "events.named", of: Named, filter: true, ever: true},
+}
+
+// lengths are the functions that make a constant length of time.
+var lengths = map[string]int64{"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000}
+
+// Names returns every name of the language, sorted: what a condition can ask.
+func Names() []string {
+	var names []string
+	for _, v := range variables {
+		names = append(names, v.name)
+	}
+	for _, c := range counters {
+		names = append(names, c.name)
+	}
+	names = append(names, traits, "since", "money")
+	for name := range lengths {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// celType says how CEL's checker calls a kind. Money, instants and lengths are
+// types of their own: mixing them up is an error at load.
+func (k kind) celType() *cel.Type {
+	switch k {
+	case number:
+		return cel.IntType
+	case money:
+		return cel.OpaqueType("money")
+	case text:
+		return cel.StringType
+	case instant:
+		return cel.OpaqueType("instant")
+	case length:
+		return cel.OpaqueType("length of time")
+	}
+	return cel.BoolType
+}
+
+// environment is the language as CEL checks it: no standard library, no macros,
+// only what can say when it changes.
+var environment = sync.OnceValue(func() *cel.Env {
+	options := []cel.EnvOption{cel.ClearMacros(), cel.ParserExpressionSizeLimit(maxCondition), cel.ParserRecursionLimit(32)}
+	function := func(name string, result kind, arguments ...kind) {
+		id, types := name, []*cel.Type{}
+		for _, a := range arguments {
+			id += "/" + a.celType().String()
+			types = append(types, a.celType())
+		}
+		options = append(options, cel.Function(name, cel.Overload(id, types, result.celType())))
+	}
+	for _, v := range variables {
+		options = append(options, cel.Variable(v.name, v.kind.celType()))
+	}
+	texts := cel.MapType(cel.StringType, cel.StringType)
+	options = append(options, cel.Variable(traits, texts),
+		cel.Function("_[_]", cel.Overload("trait", []*cel.Type{texts, cel.StringType}, cel.StringType)),
+		cel.Function("@in", cel.Overload("in", []*cel.Type{cel.StringType, cel.ListType(cel.StringType)}, cel.BoolType)),
+		cel.Function("money", cel.Overload("money/double", []*cel.Type{cel.DoubleType}, money.celType())))
+	function("money", money, number)
+	function("since", length, instant)
+	for name := range lengths {
+		function(name, length, number)
+	}
+	for _, c := range counters {
+		result := number
+		if c.sum {
+			result = money
+		}
+		var arguments []kind
+		if c.filter {
+			arguments = append(arguments, text)
+		}
+		function(c.name, result, append(arguments, length)...)
+		if c.ever {
+			function(c.name, result, arguments...)
+		}
+	}
+	for _, op := range []string{"_<_", "_<=_", "_>_", "_>=_"} {
+		for _, k := range []kind{number, money, instant, length} {
+			function(op, boolean, k, k)
+		}
+	}
+	for _, op := range []string{"_==_", "_!=_"} {
+		for _, k := range []kind{number, money, text, boolean} {
+			function(op, boolean, k, k)
+		}
+	}
+	for _, op := range []string{"_+_", "_-_"} {
+		for _, k := range []kind{number, money} {
+			function(op, k, k, k)
+		}
+	}
+	function("_&&_", boolean, boolean, boolean)
+	function("_||_", boolean, boolean, boolean)
+	function("!_", boolean, boolean)
+	env, err := cel.NewCustomEnv(options...)
+	if err != nil {
+		panic("declare the language of conditions: " + err.Error()) // the tables above contradict each other
+	}
+	return env
+})
+
+// operator returns an operator as it is written: "_>=_" is ">=".
+// Other functions keep their name.
+func operator(function string) string {
+	if !strings.ContainsAny(function[:1], "_@!-") {
+		return function
+	}
+	return strings.NewReplacer("@", "", "_", "").Replace(function)
+}

@@ -1,0 +1,214 @@
+package playbook
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/cespare/xxhash/v2"
+
+	"segue/schemas/profile"
+)
+
+// Kind is what a need counts.
+type Kind uint8
+
+const (
+	Orders Kind = iota
+	OrdersInCategory
+	OrdersOfProduct
+	Views
+	ViewsInCategory
+	ViewsOfProduct
+	Visits
+	Sent
+	Opened
+	Clicked
+	Tickets
+	Named
+)
+
+// Need is a window that conditions ask for; a profile keeps a series for each.
+type Need struct {
+	// ID names kind, filter and window, the same in every playbook: an edited
+	// playbook goes on with what is kept.
+	ID     uint64
+	Kind   Kind
+	Filter string // a category in any case, a product or a name; "" for all
+	Window int64  // milliseconds; 0: since ever, and only a number is kept
+}
+
+func (n Need) id() uint64 {
+	b := append([]byte{byte(n.Kind)}, n.Filter...)
+	return xxhash.Sum64(binary.BigEndian.AppendUint64(b, uint64(n.Window)))
+}
+
+// RecordOrder counts an order that was not known before.
+func (pb *Playbook) RecordOrder(p *profile.Profile, o profile.Order, now int64) {
+	pb.record(p, now, func(n *Need) (profile.Point, bool) { return n.order(&o) })
+}
+
+// RecordCancelled takes back an order that was counted.
+func (pb *Playbook) RecordCancelled(p *profile.Profile, o profile.Order, now int64) {
+	if pb == nil {
+		return
+	}
+	for i := range pb.Needs {
+		n := &pb.Needs[i]
+		if point, ok := n.order(&o); ok {
+			if s := find(p, n.ID); s != nil {
+				n.remove(s, point, now)
+			}
+		}
+	}
+}
+
+// RecordView counts a product or category seen.
+func (pb *Playbook) RecordView(p *profile.Profile, v profile.View, now int64) {
+	pb.record(p, now, func(n *Need) (profile.Point, bool) { return n.view(&v) })
+}
+
+// RecordNamed counts an event of the storefront's own.
+func (pb *Playbook) RecordNamed(p *profile.Profile, e profile.Named, now int64) {
+	pb.record(p, now, func(n *Need) (profile.Point, bool) {
+		return profile.Point{At: e.At, N: 1}, n.Kind == Named && n.Filter == e.Name
+	})
+}
+
+// RecordVisit counts a page seen.
+func (pb *Playbook) RecordVisit(p *profile.Profile, at, now int64) { pb.recordAt(p, Visits, at, now) }
+
+// RecordTicket counts a case with support.
+func (pb *Playbook) RecordTicket(p *profile.Profile, at, now int64) { pb.recordAt(p, Tickets, at, now) }
+
+// RecordSent counts a mail that went out.
+func (pb *Playbook) RecordSent(p *profile.Profile, at, now int64) { pb.recordAt(p, Sent, at, now) }
+
+// RecordOpened counts a mail opened.
+func (pb *Playbook) RecordOpened(p *profile.Profile, at, now int64) { pb.recordAt(p, Opened, at, now) }
+
+// RecordClicked counts a click in a mail.
+func (pb *Playbook) RecordClicked(p *profile.Profile, at, now int64) {
+	pb.recordAt(p, Clicked, at, now)
+}
+
+func (pb *Playbook) recordAt(p *profile.Profile, kind Kind, at, now int64) {
+	pb.record(p, now, func(n *Need) (profile.Point, bool) { return profile.Point{At: at, N: 1}, n.Kind == kind })
+}
+
+// record adds a happening to the series of each need that it matches.
+func (pb *Playbook) record(p *profile.Profile, now int64, match func(*Need) (profile.Point, bool)) {
+	if pb == nil {
+		return
+	}
+	for i := range pb.Needs {
+		n := &pb.Needs[i]
+		point, ok := match(n)
+		if !ok {
+			continue
+		}
+		at, found := place(p, n.ID)
+		if !found {
+			p.Series = slices.Insert(p.Series, at, profile.Series{Need: n.ID})
+		}
+		n.add(&p.Series[at], point, now)
+	}
+}
+
+func (n *Need) order(o *profile.Order) (profile.Point, bool) {
+	if n.Kind == Orders {
+		return profile.Point{At: o.At, N: 1, Micros: o.ValueMicros}, true
+	}
+	if n.Kind != OrdersInCategory && n.Kind != OrdersOfProduct {
+		return profile.Point{}, false
+	}
+	for i := range o.Items {
+		x := &o.Items[i]
+		if n.Kind == OrdersInCategory && strings.EqualFold(x.Category, n.Filter) || n.Kind == OrdersOfProduct && x.Product == n.Filter {
+			return profile.Point{At: o.At, N: 1}, true
+		}
+	}
+	return profile.Point{}, false
+}
+
+func (n *Need) view(v *profile.View) (profile.Point, bool) {
+	ok := n.Kind == Views ||
+		n.Kind == ViewsInCategory && strings.EqualFold(v.Category, n.Filter) ||
+		n.Kind == ViewsOfProduct && v.Product == n.Filter
+	return profile.Point{At: v.At, N: 1}, ok
+}
+
+// Keep fits p's series to the playbook: points that left their window go, and
+// so do series that no condition reads any more. A new need starts with what is
+// still remembered: views, orders and named events up to the number that a
+// profile keeps, the last of the others.
+func (pb *Playbook) Keep(p *profile.Profile, now int64) {
+	p.Series = slices.DeleteFunc(p.Series, func(s profile.Series) bool {
+		return !slices.ContainsFunc(pb.Needs, func(n Need) bool { return n.ID == s.Need })
+	})
+	for i := range pb.Needs { // sorted by ID, as series are
+		n := &pb.Needs[i]
+		at, found := place(p, n.ID)
+		if found {
+			n.expire(&p.Series[at], now)
+			continue
+		}
+		s := profile.Series{Need: n.ID}
+		n.recall(&s, p, now)
+		if s.Count > 0 || len(s.Points) > 0 {
+			p.Series = slices.Insert(p.Series, at, s)
+		}
+	}
+}
+
+// recall fills a new series with what p remembers.
+func (n *Need) recall(s *profile.Series, p *profile.Profile, now int64) {
+	var last int64
+	switch n.Kind {
+	case Orders, OrdersInCategory, OrdersOfProduct:
+		for i := range p.Orders.Recent {
+			if point, ok := n.order(&p.Orders.Recent[i]); ok && !p.Orders.Recent[i].Cancelled {
+				n.add(s, point, now)
+			}
+		}
+	case Views, ViewsInCategory, ViewsOfProduct:
+		for i := range p.Views.Recent {
+			if point, ok := n.view(&p.Views.Recent[i]); ok {
+				n.add(s, point, now)
+			}
+		}
+	case Named:
+		for _, e := range p.Named {
+			if e.Name == n.Filter {
+				n.add(s, profile.Point{At: e.At, N: 1}, now)
+			}
+		}
+	case Visits:
+		last = p.Visits.Last
+	case Sent:
+		last = p.Sent.Last
+	case Opened:
+		last = p.Opened.Last
+	case Clicked:
+		last = p.Clicked.Last
+	case Tickets:
+		last = p.Tickets.Last
+	}
+	if last > 0 {
+		n.add(s, profile.Point{At: last, N: 1}, now)
+	}
+}
+
+// BytesPerCustomer is how much memory the windows of all conditions can take in
+// one profile at most.
+func (pb *Playbook) BytesPerCustomer() int {
+	total := 0
+	for _, n := range pb.Needs {
+		total += int(unsafe.Sizeof(profile.Series{}))
+		if n.Window > 0 {
+			total += profile.MaxInstants * int(unsafe.Sizeof(profile.Point{}))
+		}
+	}
+	return total
+}

@@ -1,0 +1,177 @@
+// Package playbook is what marketers write: goals, brand, limits, segments,
+// journeys and messages, strict at load.
+//
+//	playbook.yaml + templates → Parse → in force by a control record → Advance
+//
+// Conditions are CEL in syntax and types, over these names and no others:
+//
+//	orders views visits sent opened clicked tickets   .count, .within(days(7))
+//	orders.value  orders.spent(days(90))              money, in the first order's currency
+//	orders views  .in_category("mugs", days(7))  .of_product("m1")
+//	events.named("Quiz Taken", days(7))               any event of the storefront's own
+//	tickets.open  carts.open                          now
+//	first.seen first.order  last.seen .order .view    instants, for since(…) > days(60)
+//	.visit .sent .open .click .ticket
+//	customer.email .first_name .last_name .country    texts, "" when not known
+//	.language .traits["plan"]  customer.subscribed
+//	cart.value cart.size cart.currency                in the steps of a cart's journey
+//	days(n) hours(n) minutes(n) money(x)              constants
+//
+// Not obvious: a condition tells when time alone can change it, to the
+// millisecond, so nothing ever polls; and it names the windows it needs (Needs),
+// which the fold then keeps. That is why what cannot say when it changes, such
+// as comparing two since(…), is not in the language.
+package playbook
+
+import "time"
+
+// Playbook is one version. It is never changed after Parse.
+type Playbook struct {
+	ID      string
+	Version string // id@hash of all it was made of
+
+	Store Store
+	Brand Brand
+	Goals []Goal
+	// Consent is what a commercial mail needs.
+	Consent  Consent
+	Limits   Limits
+	Segments []Segment // by name
+	Journeys []Journey // by name
+	Messages map[string]*Message
+	// Needs are the windows that conditions ask for, by ID.
+	Needs []Need
+	// Files are templates and partials by name.
+	Files map[string][]byte
+
+	yaml []byte
+}
+
+// Store is the shop.
+type Store struct {
+	Name, URL, Currency string
+	// Zone holds for customers whose own is not known.
+	Zone *time.Location
+}
+
+// Brand is how the shop speaks.
+type Brand struct {
+	Voice              string
+	Promises, NeverSay []string
+	From               string // Name <address>
+	Address            string // postal
+}
+
+// Goal is what people want of a journey.
+type Goal struct {
+	Name, Metric string
+	Change       float64 // -0.10 is -10%
+	Within       int64   // milliseconds
+}
+
+// Consent is what must be known before a commercial mail goes out.
+type Consent uint8
+
+const (
+	// Explicit: the customer subscribed.
+	Explicit Consent = iota
+	// Purchase: the customer subscribed, or ordered and did not unsubscribe.
+	Purchase
+)
+
+// Limits hold for all journeys together.
+type Limits struct {
+	Quiet   *Quiet
+	AtMost  []Cap
+	Holdout float64 // share of customers, in [0, 1), that get nothing
+}
+
+// Quiet hours, in minutes of the customer's local day. From > To: over midnight.
+type Quiet struct{ From, To int }
+
+// Cap is N mails per calendar period in the customer's zone.
+type Cap struct {
+	N   int
+	Per Period
+}
+
+// Period of a cap; weeks start on Monday.
+type Period uint8
+
+const (
+	Day Period = iota
+	Week
+	Month
+)
+
+// Segment is a set of customers. Leave nil: who no longer meets Enter leaves.
+type Segment struct {
+	Name         string
+	Enter, Leave *Condition
+}
+
+// Journey is what happens to one customer after Start.
+type Journey struct {
+	Name  string
+	Start Start
+	Stop  Stop
+	Goal  string
+	Steps []Step
+}
+
+// Start says what begins a journey.
+type Start struct {
+	Kind    StartKind
+	Segment string // of Entered and Left
+	Event   string // of Happened
+}
+
+// StartKind is one of a few.
+type StartKind uint8
+
+const (
+	// CartAbandoned: once per cart; the first step's wait counts from the last
+	// cart change, and a view moves it.
+	CartAbandoned StartKind = iota
+	// Entered and Left: once per entry into a segment.
+	Entered
+	Left
+	// Happened: once per named event that is not late.
+	Happened
+)
+
+// Stop says what ends a journey at once.
+type Stop uint8
+
+const (
+	// Ordered: any order of the customer.
+	Ordered Stop = iota
+	// OrderedCart: an order of this very cart.
+	OrderedCart
+	// Never.
+	Never
+)
+
+// Step waits, then sends at most one message.
+type Step struct {
+	After int64 // milliseconds since the end of the step before
+	// When nil: always. A step whose condition fails is passed over.
+	When *Condition
+	// Choose: the first choice whose condition holds; else Send ("" for none).
+	Choose []Choice
+	Send   string
+}
+
+// Choice of a message.
+type Choice struct {
+	When *Condition
+	Send string
+}
+
+// Message is one mail.
+type Message struct {
+	Name     string
+	Subjects []string // liquid; one is drawn per delivery
+	Body     string   // name of the HTML template in Files
+	GiveUp   int64    // milliseconds after due at which sending is given up
+}
