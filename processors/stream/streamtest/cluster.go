@@ -1,0 +1,215 @@
+// Package streamtest is what tests of stations stand on: a Kafka, faked or
+// real, records in, and what is committed out.
+//
+// Not obvious: the fake completes a transaction in one step, so it never shows
+// what a real broker may answer in between; tests named TestKafka… run on both.
+package streamtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Cluster is a Kafka for one test, whose topics have a prefix of their own.
+type Cluster struct {
+	Prefix string
+	Fake   *kfake.Cluster // nil: a real one
+
+	t       testing.TB
+	seeds   []string
+	dial    func(ctx context.Context, network, host string) (net.Conn, error)
+	loseEnd atomic.Bool
+	client  *kgo.Client
+}
+
+// Fake starts a fake Kafka.
+func Fake(t testing.TB, opts ...kfake.Opt) *Cluster {
+	t.Helper()
+	fake, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Millisecond)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	return newCluster(t, &Cluster{Fake: fake, seeds: fake.ListenAddrs(), dial: new(net.Dialer).DialContext})
+}
+
+// Virtual starts a fake Kafka whose network is memory, for a synctest bubble.
+func Virtual(t testing.TB, opts ...kfake.Opt) *Cluster {
+	t.Helper()
+	network := new(kfake.VirtualNetwork)
+	c := Fake(t, append([]kfake.Opt{kfake.Ports(9092), kfake.ListenFn(network.Listen)}, opts...)...)
+	c.client.Close()
+	c.dial = network.DialContext
+	return newCluster(t, c)
+}
+
+// Real connects to the Kafka that SEGUE_TEST_BROKERS names, or skips the test.
+func Real(t testing.TB) *Cluster {
+	t.Helper()
+	brokers := os.Getenv("SEGUE_TEST_BROKERS")
+	if brokers == "" {
+		t.Skip("SEGUE_TEST_BROKERS is not set; deploy/kafka/run sets it")
+	}
+	c := &Cluster{Prefix: fmt.Sprintf("%s-%d-", strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()), time.Now().UnixNano()),
+		seeds: strings.Split(brokers, ","), dial: new(net.Dialer).DialContext}
+	return newCluster(t, c)
+}
+
+func newCluster(t testing.TB, c *Cluster) *Cluster {
+	c.t = t
+	client, err := kgo.NewClient(append(c.Opts(), kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(0))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.client = client
+	t.Cleanup(client.Close)
+	return c
+}
+
+// partitioner leaves a record without key where it says.
+type partitioner struct{ kgo.Partitioner }
+
+func (p partitioner) ForTopic(topic string) kgo.TopicPartitioner {
+	return topicPartitioner{p.Partitioner.ForTopic(topic)}
+}
+
+type topicPartitioner struct{ kgo.TopicPartitioner }
+
+func (topicPartitioner) RequiresConsistency(*kgo.Record) bool { return true }
+func (p topicPartitioner) Partition(r *kgo.Record, n int) int {
+	if len(r.Key) == 0 {
+		return int(r.Partition)
+	}
+	return p.TopicPartitioner.Partition(r, n)
+}
+
+// Opts reach the cluster, with timings that suit a test.
+func (c *Cluster) Opts() []kgo.Opt {
+	return []kgo.Opt{kgo.SeedBrokers(c.seeds...), kgo.Dialer(c.connect), kgo.MetadataMinAge(50 * time.Millisecond)}
+}
+
+// LoseEndTxn loses the answer to the next request that ends a transaction.
+func (c *Cluster) LoseEndTxn() { c.loseEnd.Store(true) }
+
+func (c *Cluster) connect(ctx context.Context, network, host string) (net.Conn, error) {
+	conn, err := c.dial(ctx, network, host)
+	if err != nil {
+		return nil, err
+	}
+	return &lossy{Conn: conn, c: c}, nil
+}
+
+type lossy struct {
+	net.Conn
+	c    *Cluster
+	lost bool
+}
+
+func (l *lossy) Write(b []byte) (int, error) {
+	const endTxn = 26
+	if len(b) > 6 && b[4] == 0 && b[5] == endTxn && l.c.loseEnd.CompareAndSwap(true, false) {
+		l.lost = true
+	}
+	return l.Conn.Write(b)
+}
+
+func (l *lossy) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	if l.lost {
+		l.Conn.Close()
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// Create makes topics, of which no record is ever deleted and which carry the
+// time that their producers say.
+func (c *Cluster) Create(partitions int32, names ...string) {
+	c.t.Helper()
+	for i := range names {
+		names[i] = c.Prefix + names[i]
+	}
+	forever := "-1"
+	answers, err := kadm.NewClient(c.client).CreateTopics(context.Background(), partitions, 1, map[string]*string{"retention.ms": &forever}, names...)
+	if err == nil {
+		err = answers.Error()
+	}
+	if err != nil {
+		c.t.Fatalf("create %v: %v", names, err)
+	}
+}
+
+// Produce writes records, whose topics are without prefix, in this order.
+func (c *Cluster) Produce(records ...*kgo.Record) {
+	c.t.Helper()
+	for _, r := range records {
+		r.Topic = c.Prefix + r.Topic
+	}
+	if err := c.client.ProduceSync(context.Background(), records...).FirstErr(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Ends returns the end of each partition of a topic.
+func (c *Cluster) Ends(topic string) map[int32]int64 {
+	c.t.Helper()
+	listed, err := kadm.NewClient(c.client).ListEndOffsets(context.Background(), c.Prefix+topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		c.t.Fatalf("list the ends of %s: %v", topic, err)
+	}
+	m := map[int32]int64{}
+	listed.Each(func(o kadm.ListedOffset) { m[o.Partition] = o.Offset })
+	return m
+}
+
+// Committed returns what a consumer of committed records reads of a topic, to
+// its end, by partition.
+func (c *Cluster) Committed(topic string) map[int32][]*kgo.Record {
+	c.t.Helper()
+	ends := c.Ends(topic)
+	client, err := kgo.NewClient(append(c.Opts(), kgo.ConsumeTopics(c.Prefix+topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	got, at := map[int32][]*kgo.Record{}, map[int32]int64{}
+	for behind(at, ends) {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			c.t.Fatalf("read %s, at %v of %v: %v", topic, at, ends, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			at[r.Partition] = r.Offset + 1
+			if !r.Attrs.IsControl() {
+				got[r.Partition] = append(got[r.Partition], r)
+			}
+		})
+	}
+	return got
+}
+
+func behind(at, ends map[int32]int64) bool {
+	for p, end := range ends {
+		if at[p] < end {
+			return true
+		}
+	}
+	return false
+}
