@@ -1,0 +1,356 @@
+package customer
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	_ "time/tzdata" // a customer's zone must not depend on the machine having it
+	"unicode/utf8"
+
+	"segue/processors/customer/facts"
+	"segue/processors/customer/journey"
+	"segue/processors/customer/limit"
+	"segue/processors/customer/segment"
+	"segue/processors/stream"
+	"segue/schemas"
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+// FoldVersion is raised by hand whenever the same log would lead to other
+// decisions than before.
+const FoldVersion = 1
+
+// Playbooks is where versions are found.
+type Playbooks interface {
+	Playbook(ctx context.Context, version string) (*playbook.Playbook, error)
+}
+
+// TaskOptions of the fold. They decide, and must stay as they are while a log
+// is folded.
+type TaskOptions struct {
+	// Salt goes into the holdout and every other draw.
+	Salt string
+}
+
+// Task is the fold: what the station does with one customer's events.
+type Task struct {
+	source Playbooks
+	salt   string
+
+	loading   sync.Mutex
+	playbooks atomic.Pointer[map[string]*playbook.Playbook]
+	zones     sync.Map // of *time.Location, by name; nil: there is none
+}
+
+var _ stream.Task[profile.Profile, Decision] = (*Task)(nil)
+
+// NewTask returns a task that takes its playbooks from source.
+func NewTask(source Playbooks, o TaskOptions) *Task {
+	t := &Task{source: source, salt: o.Salt}
+	t.playbooks.Store(&map[string]*playbook.Playbook{})
+	return t
+}
+
+// Decision is one of three things, and the event that led to it; "" when time
+// alone did.
+type Decision struct {
+	Segment *segment.Change
+	Journey *journey.Decision
+	// Forward goes to the customer that this visitor became.
+	Forward *schemas.Merge
+	Event   string
+}
+
+// New is a customer never met.
+func (t *Task) New(key string) *profile.Profile { return &profile.Profile{Customer: key} }
+
+// Encode is the profile's own format.
+func (t *Task) Encode(dst []byte, p *profile.Profile) []byte { return profile.Encode(dst, p) }
+
+// Decode reads what Encode wrote.
+func (t *Task) Decode(b []byte) (*profile.Profile, error) { return profile.Decode(b) }
+
+// Size estimates what p takes in memory.
+func (t *Task) Size(p *profile.Profile) int { return profile.Size(p) }
+
+// Load gets a playbook version ready.
+func (t *Task) Load(ctx context.Context, version string) error {
+	t.loading.Lock()
+	defer t.loading.Unlock()
+	known := *t.playbooks.Load()
+	if known[version] != nil {
+		return nil
+	}
+	pb, err := t.source.Playbook(ctx, version)
+	if err != nil {
+		return err
+	}
+	known = maps.Clone(known)
+	known[version] = pb
+	t.playbooks.Store(&known)
+	return nil
+}
+
+// playbook returns a version that was loaded; nil for "": none is in force.
+func (t *Task) playbook(version string) (*playbook.Playbook, error) {
+	if version == "" {
+		return nil, nil
+	}
+	pb := (*t.playbooks.Load())[version]
+	if pb == nil {
+		return nil, fmt.Errorf("playbook %q is in force but not loaded", version)
+	}
+	return pb, nil
+}
+
+// Advance takes one customer through one event, or to the instant at which
+// something was due.
+func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, error) {
+	pb, err := t.playbook(in.Version)
+	if err != nil {
+		return nil, 0, err
+	}
+	s := step{task: t, p: p, pb: pb, now: in.Now}
+	if !utf8.ValidString(in.Key) {
+		return nil, 0, fmt.Errorf("got key %q, want a customer in UTF-8", in.Key)
+	}
+	if in.Value != nil {
+		s.event = new(schemas.Event)
+		if err := schemas.Decode(in.Value, s.event); err != nil {
+			return nil, 0, fmt.Errorf("decode event: %w", err)
+		}
+	}
+	if m := s.event.GetMerge(); len(m.GetState()) > 0 {
+		if s.merged, err = profile.Decode(m.GetState()); err != nil {
+			return nil, 0, fmt.Errorf("decode what was known of %q: %w", m.GetFrom(), err)
+		}
+	}
+	p.Next = s.advance()
+	return s.decisions, p.Next, nil
+}
+
+// step is one call of Advance: what comes in, and what comes of it.
+type step struct {
+	task      *Task
+	p         *profile.Profile
+	pb        *playbook.Playbook // nil: none is in force
+	now       int64
+	event     *schemas.Event   // nil: a wake-up
+	merged    *profile.Profile // what a merge brings
+	journeys  *journey.Book    // nil: no playbook
+	decisions []Decision
+}
+
+// advance returns when time alone may change something next.
+func (s *step) advance() int64 {
+	if s.p.RedirectTo != "" {
+		s.forward()
+		return 0
+	}
+	if s.pb != nil {
+		s.journeys = &journey.Book{Profile: s.p, Playbook: s.pb, Now: s.now, Salt: s.task.salt, Limits: s.limits}
+		if s.pb.Version != s.p.Playbook {
+			s.inForce()
+		}
+	}
+	live := true
+	if s.event != nil {
+		known := s.event.GetLink().GetKnown()
+		if known != "" && known != s.p.Customer && facts.Remember(s.p, s.event.GetId(), s.now) {
+			s.become(known)
+			return 0
+		}
+		live = s.happen(s.event)
+	}
+	facts.Lapse(s.p, s.now)
+	next := facts.NextLapse(s.p)
+	if s.pb == nil {
+		return next
+	}
+	next = sooner(next, s.segments(live))
+	s.journeys.Due()
+	s.settle()
+	return sooner(next, s.journeys.Next())
+}
+
+// inForce brings the customer under a playbook that has not decided before.
+// Nothing has happened to them, so no journey starts.
+func (s *step) inForce() {
+	if s.p.Playbook == "" { // first contact
+		s.p.Holdout = profile.Draw(s.task.salt, "holdout", s.p.Customer) < s.pb.Limits.Holdout
+	}
+	s.p.Playbook = s.pb.Version
+	if s.p.FirstSeen == 0 {
+		return
+	}
+	s.pb.Keep(s.p, s.now)
+	s.journeys.InForce()
+	s.segments(false)
+}
+
+// happen folds an event in and tells the journeys. It reports whether what
+// follows may start one.
+func (s *step) happen(e *schemas.Event) (live bool) {
+	h := facts.Apply(s.p, e, s.now, s.pb)
+	if h.Repeated {
+		return true
+	}
+	live = !h.Late
+	if m := e.GetMerge(); m != nil {
+		return s.merge(m, live)
+	}
+	if s.pb == nil {
+		return live
+	}
+	switch body := e.GetBody().(type) {
+	case *schemas.Event_Cart:
+		if h.Cart != 0 {
+			s.journeys.CartChanged(h.Cart, h.Late)
+		}
+	case *schemas.Event_View:
+		s.journeys.Viewed(h.At)
+	case *schemas.Event_Order:
+		s.journeys.Ordered(h.Ordered)
+	case *schemas.Event_Outcome:
+		s.journeys.Reported(body.Outcome)
+	case *schemas.Event_Named:
+		if live {
+			s.journeys.Happened(body.Named.GetName(), h.At)
+		}
+	}
+	return live
+}
+
+// merge brings in what an anonymous visitor did before, or still does, under
+// the name that they had.
+func (s *step) merge(m *schemas.Merge, live bool) bool {
+	if m.GetForwarded() != nil {
+		if m.GetForwarded().GetMerge() != nil {
+			return false // one redirect, not a chain
+		}
+		s.event = m.GetForwarded()
+		return s.happen(s.event)
+	}
+	if s.merged == nil {
+		return false
+	}
+	facts.Merge(s.p, s.merged, s.now)
+	if s.pb != nil {
+		s.pb.Keep(s.p, s.now)
+		s.journeys.Ordered(s.p.Orders.Last)
+		if live {
+			s.journeys.Joined()
+		}
+	}
+	return live
+}
+
+// become turns an anonymous visitor into a redirect, and sends what is known of
+// them after it.
+func (s *step) become(known string) {
+	met := s.p.FirstSeen != 0
+	reason := "became " + known
+	for _, c := range segment.Leave(s.p, reason) {
+		s.decide(Decision{Segment: &c})
+	}
+	if s.journeys != nil {
+		s.journeys.Undone(reason)
+		s.settle()
+	}
+	held := facts.Redirect(s.p, known)
+	if met {
+		s.decide(Decision{Forward: &schemas.Merge{From: s.p.Customer, State: profile.Encode(nil, held)}})
+	}
+}
+
+// forward sends an event that still arrives under the visitor's old name after
+// them. What was forwarded already stays here: two names that redirect to each
+// other would send it round for ever.
+func (s *step) forward() {
+	if s.event == nil {
+		return
+	}
+	if !facts.Remember(s.p, s.event.GetId(), s.now) {
+		return
+	}
+	if known := s.event.GetLink().GetKnown(); known != "" {
+		if known != s.p.Customer {
+			s.p.RedirectTo = known
+		}
+		return
+	}
+	if s.event.GetMerge() != nil {
+		if s.merged != nil {
+			facts.Merge(s.p, s.merged, s.now)
+		}
+		return
+	}
+	if s.event.GetOccurredAt() == nil {
+		s.event.OccurredAt = schemas.Timestamp(s.now)
+	}
+	s.decide(Decision{Forward: &schemas.Merge{From: s.p.Customer, Forwarded: s.event}})
+}
+
+// segments brings the memberships up to now. live: journeys may start with a
+// change.
+func (s *step) segments(live bool) int64 {
+	changes, next := segment.Changes(s.p, s.pb.Segments, s.now)
+	for i := range changes {
+		s.decide(Decision{Segment: &changes[i]})
+		if live {
+			s.journeys.SegmentChanged(changes[i].Segment, changes[i].Entered)
+		}
+	}
+	return next
+}
+
+// settle takes over what the journeys decided.
+func (s *step) settle() {
+	for i := range s.journeys.Decisions {
+		s.decide(Decision{Journey: &s.journeys.Decisions[i]})
+	}
+}
+
+func (s *step) decide(d Decision) {
+	d.Event = s.event.GetId()
+	s.decisions = append(s.decisions, d)
+}
+
+func (s *step) limits() journey.Limits {
+	return limit.Limits{Of: &s.pb.Limits, Zone: s.task.zone(s.p.TimeZone, s.pb.Store.Zone), Mails: s.p.Mails}
+}
+
+// zone returns the location of an IANA name; otherwise when there is none.
+func (t *Task) zone(name string, otherwise *time.Location) *time.Location {
+	if name == "" || strings.EqualFold(name, "local") { // Go takes those for its own
+		return otherwise
+	}
+	if z, known := t.zones.Load(name); known {
+		if z := z.(*time.Location); z != nil {
+			return z
+		}
+		return otherwise
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		z = nil
+	}
+	t.zones.Store(name, z)
+	if z == nil {
+		return otherwise
+	}
+	return z
+}
+
+// sooner returns the earlier of two instants; 0 is never.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

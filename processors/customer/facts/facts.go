@@ -1,0 +1,296 @@
+// Package facts brings what an event says into the customer's profile. It
+// decides nothing about segments or mail.
+//
+//	event → facts → segment → journey
+//
+// Not obvious: windows and tallies use the instant at which a thing happened,
+// clamped to the partition's clock, and lists are kept in that order, so that
+// events which arrive out of order leave the same profile, as far as what is
+// kept reaches. A repeated event id changes nothing.
+package facts
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cespare/xxhash/v2"
+
+	"segue/schemas"
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+// LateAfter is how far, in milliseconds, an event may lie behind its record
+// and still start something. What is later informs only.
+const LateAfter = 15 * 60 * 1000
+
+// ClockSkew is how far, in milliseconds, the clocks of browsers and shop servers
+// are trusted to lie apart: a cart changed so shortly after an order that arrived
+// later was that order's.
+const ClockSkew = 60 * 1000
+
+// Happening is an event as the decisions after this one see it.
+type Happening struct {
+	Event *schemas.Event
+	// At is when it happened, never after the record.
+	At int64
+	// Late things inform and trigger nothing.
+	Late bool
+	// Repeated: this event id was folded before.
+	Repeated bool
+	// Cart is the StartedAt of the open cart that changed; 0: none did.
+	Cart int64
+	// Ordered is up to when carts were closed, if this is an order; else 0.
+	Ordered int64
+}
+
+// Apply brings e, of a record at now, into p. pb is nil while no playbook is in
+// force; then no windows are kept.
+func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playbook) Happening {
+	at := schemas.Millis(e.GetOccurredAt())
+	if at <= 0 || at > now {
+		at = now
+	}
+	h := Happening{Event: e, At: at, Late: now-at > LateAfter}
+	if h.Repeated = !Remember(p, e.GetId(), now); h.Repeated {
+		return h
+	}
+	if p.FirstSeen == 0 || at < p.FirstSeen {
+		p.FirstSeen = at
+	}
+	b := book{p: p, pb: pb, at: at, now: now, late: h.Late}
+	switch body := e.GetBody().(type) {
+	case *schemas.Event_Outcome:
+		b.outcome(body.Outcome)
+		return h // ours, no sign of life
+	case *schemas.Event_Merge:
+		return h // what it carries is merged by its own rules
+	case *schemas.Event_Identify:
+		b.identify(body.Identify)
+	case *schemas.Event_Visit:
+		b.visit()
+	case *schemas.Event_View:
+		b.view(body.View)
+	case *schemas.Event_Cart:
+		h.Cart = b.cart(body.Cart)
+	case *schemas.Event_Order:
+		h.Ordered = b.order(body.Order)
+	case *schemas.Event_OrderCancelled:
+		b.cancelOrder(body.OrderCancelled)
+	case *schemas.Event_Ticket:
+		b.ticket(body.Ticket)
+	case *schemas.Event_Subscription:
+		b.subscription(body.Subscription)
+	case *schemas.Event_Engagement:
+		b.engagement(body.Engagement)
+	case *schemas.Event_Named:
+		b.named(body.Named)
+	}
+	p.LastSeen = max(p.LastSeen, at)
+	return h
+}
+
+// Remember reports whether id is new, and remembers it for a day.
+func Remember(p *profile.Profile, id string, now int64) bool {
+	if id == "" {
+		return true
+	}
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.WriteString(p.Customer) // keyed: what collides for one customer does not for all
+	_, _ = d.WriteString("\x00")
+	_, _ = d.WriteString(id)
+	hash := d.Sum64()
+	forget := 0
+	for forget < len(p.Seen) && p.Seen[forget].At <= now-profile.SeenFor {
+		forget++
+	}
+	p.Seen = p.Seen[forget:]
+	for i := len(p.Seen) - 1; i >= 0; i-- {
+		if p.Seen[i].Hash == hash {
+			return false
+		}
+	}
+	if len(p.Seen) >= profile.MaxSeen {
+		p.Seen = p.Seen[1:]
+		p.SeenOverflow++
+	}
+	p.Seen = append(p.Seen, profile.Seen{Hash: hash, At: now})
+	return true
+}
+
+// book writes one event into a profile.
+type book struct {
+	p       *profile.Profile
+	pb      *playbook.Playbook
+	at, now int64
+	late    bool
+}
+
+func count(t *profile.Tally, at int64) {
+	t.Count++
+	if t.First == 0 || at < t.First {
+		t.First = at
+	}
+	t.Last = max(t.Last, at)
+}
+
+// insert keeps s ordered by instant and at most limit long; the oldest go.
+func insert[T any](s []T, x T, at func(*T) int64, limit int) []T {
+	i := len(s)
+	for i > 0 && at(&s[i-1]) > at(&x) {
+		i--
+	}
+	if len(s) >= limit {
+		if i == 0 {
+			return s
+		}
+		copy(s[:i-1], s[1:i])
+		s[i-1] = x
+		return s
+	}
+	return slices.Insert(s, i, x)
+}
+
+// maxEmail is what SMTP carries.
+const maxEmail = 254
+
+// text is s as far as it is kept.
+func text(s string) string { return clip(s, profile.MaxText) }
+
+// clip cuts s to n bytes, between characters.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return strings.Clone(s[:n])
+}
+
+// url is s, unless it is too long to be kept: a part of it leads nowhere.
+func url(s string) string {
+	if len(s) > profile.MaxURL {
+		return ""
+	}
+	return s
+}
+
+func (b book) identify(i *schemas.Identify) {
+	p := b.p
+	// What is late fills gaps; it does not undo what was said since.
+	set := func(field *string, value string) {
+		if value != "" && (!b.late || *field == "") {
+			*field = value
+		}
+	}
+	was := p.Email
+	if len(i.GetEmail()) <= maxEmail {
+		set(&p.Email, i.GetEmail())
+	}
+	if p.Email != was && p.Suppressed == "bounced" {
+		p.Suppressed = ""
+	}
+	set(&p.FirstName, text(i.GetFirstName()))
+	set(&p.LastName, text(i.GetLastName()))
+	set(&p.TimeZone, text(i.GetTimeZone()))
+	set(&p.Country, text(i.GetCountry()))
+	set(&p.Language, text(i.GetLanguage()))
+	for _, name := range slices.Sorted(maps.Keys(i.GetTraits())) {
+		value := clip(i.GetTraits()[name], profile.MaxURL)
+		name = text(name)
+		at, found := slices.BinarySearchFunc(p.Traits, name, func(t profile.Trait, n string) int { return strings.Compare(t.Name, n) })
+		if found {
+			set(&p.Traits[at].Value, value)
+		} else {
+			p.Traits = slices.Insert(p.Traits, at, profile.Trait{Name: name, Value: value})
+		}
+	}
+	if len(p.Traits) > profile.MaxTraits {
+		p.Traits = p.Traits[:profile.MaxTraits]
+	}
+}
+
+func (b book) visit() {
+	count(&b.p.Visits, b.at)
+	b.pb.RecordVisit(b.p, b.at, b.now)
+}
+
+func (b book) view(v *schemas.View) {
+	seen := profile.View{At: b.at, Product: text(v.GetProduct().GetId()), Category: text(v.GetProduct().GetCategory()), PriceMicros: v.GetProduct().GetPriceMicros()}
+	if seen.Category == "" {
+		seen.Category = text(v.GetCategory())
+	}
+	count(&b.p.Views.Tally, b.at)
+	b.p.Views.Recent = insert(b.p.Views.Recent, seen, func(x *profile.View) int64 { return x.At }, profile.MaxViews)
+	b.pb.RecordView(b.p, seen, b.now)
+}
+
+func (b book) ticket(t *schemas.Ticket) {
+	if t.GetClosed() {
+		if i := slices.Index(b.p.Tickets.Open, text(t.GetTicketId())); i >= 0 {
+			b.p.Tickets.Open = slices.Delete(b.p.Tickets.Open, i, i+1)
+		}
+		return
+	}
+	count(&b.p.Tickets.Tally, b.at)
+	if len(b.p.Tickets.Open) < profile.MaxNamed {
+		b.p.Tickets.Open = append(b.p.Tickets.Open, text(t.GetTicketId()))
+	}
+	b.pb.RecordTicket(b.p, b.at, b.now)
+}
+
+// subscription follows what was said last, whichever arrives first; of two at
+// one instant the refusal holds.
+func (b book) subscription(s *schemas.Subscription) {
+	if s.GetSubscribed() {
+		say(b.p, profile.Subscribed, b.at)
+	} else {
+		say(b.p, profile.Unsubscribed, b.at)
+	}
+}
+
+func say(p *profile.Profile, consent profile.Consent, at int64) {
+	if at < p.ConsentAt || at == p.ConsentAt && p.Consent == profile.Unsubscribed {
+		return
+	}
+	p.Consent, p.ConsentAt = consent, at
+	switch { // a bounce or a complaint stays
+	case consent == profile.Unsubscribed && p.Suppressed == "":
+		p.Suppressed = "unsubscribed"
+	case consent == profile.Subscribed && p.Suppressed == "unsubscribed":
+		p.Suppressed = ""
+	}
+}
+
+func (b book) engagement(e *schemas.Engagement) {
+	switch e.GetKind() {
+	case schemas.Engagement_OPENED:
+		count(&b.p.Opened, b.at)
+		b.pb.RecordOpened(b.p, b.at, b.now)
+	case schemas.Engagement_CLICKED:
+		count(&b.p.Clicked, b.at)
+		b.pb.RecordClicked(b.p, b.at, b.now)
+	}
+}
+
+func (b book) named(n *schemas.Named) {
+	named := profile.Named{Name: text(n.GetName()), At: b.at}
+	b.p.Named = insert(b.p.Named, named, func(x *profile.Named) int64 { return x.At }, profile.MaxNamed)
+	b.pb.RecordNamed(b.p, named, b.now)
+}
+
+func (b book) outcome(o *schemas.Outcome) {
+	switch o.GetKind() {
+	case schemas.Outcome_SENT:
+		count(&b.p.Sent, b.at)
+		b.pb.RecordSent(b.p, b.at, b.now)
+	case schemas.Outcome_BOUNCED:
+		b.p.Suppressed = "bounced"
+	case schemas.Outcome_COMPLAINED:
+		b.p.Suppressed = "complained"
+	}
+}

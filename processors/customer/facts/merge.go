@@ -1,0 +1,165 @@
+package facts
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"segue/schemas/profile"
+)
+
+// Redirect empties the profile of an anonymous visitor who became known, and
+// returns what it held.
+func Redirect(p *profile.Profile, known string) *profile.Profile {
+	held := *p
+	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
+		Holdout: p.Holdout, Playbook: p.Playbook, Seen: slices.Clone(p.Seen), SeenOverflow: p.SeenOverflow}
+	held.Segments, held.Runs, held.Mails, held.Next = nil, nil, nil, 0
+	return &held
+}
+
+// Merge brings what an anonymous visitor did into the customer it became. What
+// happened is merged by when it happened; what the customer is (name, address,
+// holdout) stays, and gaps are filled. Instants are clamped to now: the other
+// partition's clock may be ahead.
+func Merge(p, from *profile.Profile, now int64) {
+	clamp(from, now)
+	fill := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	fill(&p.Email, from.Email)
+	fill(&p.FirstName, from.FirstName)
+	fill(&p.LastName, from.LastName)
+	fill(&p.TimeZone, from.TimeZone)
+	fill(&p.Country, from.Country)
+	fill(&p.Language, from.Language)
+	fill(&p.Orders.Currency, from.Orders.Currency)
+	if from.Suppressed != "unsubscribed" { // that follows from what was said last
+		fill(&p.Suppressed, from.Suppressed)
+	}
+	if from.Consent != profile.Unsaid {
+		say(p, from.Consent, from.ConsentAt)
+	}
+	p.Traits = union(p.Traits, from.Traits, func(a, b profile.Trait) int { return strings.Compare(a.Name, b.Name) }, profile.MaxTraits)
+	p.FirstSeen = earliest(p.FirstSeen, from.FirstSeen)
+	p.LastSeen = max(p.LastSeen, from.LastSeen)
+
+	for _, t := range [][2]*profile.Tally{
+		{&p.Orders.Tally, &from.Orders.Tally}, {&p.Views.Tally, &from.Views.Tally}, {&p.Visits, &from.Visits}, {&p.Sent, &from.Sent},
+		{&p.Opened, &from.Opened}, {&p.Clicked, &from.Clicked}, {&p.Tickets.Tally, &from.Tickets.Tally}} {
+		t[0].Count += t[1].Count
+		t[0].First = earliest(t[0].First, t[1].First)
+		t[0].Last = max(t[0].Last, t[1].Last)
+	}
+	if p.Orders.Currency == from.Orders.Currency {
+		p.Orders.ValueMicros += from.Orders.ValueMicros
+	}
+	for _, o := range from.Orders.Recent {
+		p.Orders.Recent = insert(p.Orders.Recent, o, func(x *profile.Order) int64 { return x.At }, profile.MaxOrders)
+	}
+	for _, v := range from.Views.Recent {
+		p.Views.Recent = insert(p.Views.Recent, v, func(x *profile.View) int64 { return x.At }, profile.MaxViews)
+	}
+	for _, n := range from.Named {
+		p.Named = insert(p.Named, n, func(x *profile.Named) int64 { return x.At }, profile.MaxNamed)
+	}
+	p.Tickets.Open = append(p.Tickets.Open, from.Tickets.Open...)
+	p.Tickets.Open = p.Tickets.Open[:min(len(p.Tickets.Open), profile.MaxNamed)]
+	mergeCarts(p, from.Carts)
+	mergeSeries(p, from.Series)
+	for _, s := range from.Seen {
+		if len(p.Seen) < profile.MaxSeen {
+			p.Seen = insert(p.Seen, s, func(x *profile.Seen) int64 { return x.At }, profile.MaxSeen)
+		}
+	}
+}
+
+// mergeCarts takes over the carts that no order has closed; one with an id that
+// is known already adds its items to that cart.
+func mergeCarts(p *profile.Profile, carts []profile.Cart) {
+	for _, k := range carts {
+		same := slices.IndexFunc(p.Carts, func(x profile.Cart) bool { return x.ID != "" && x.ID == k.ID })
+		if same >= 0 {
+			x := &p.Carts[same]
+			for _, i := range k.Items {
+				x.Items = add(x.Items, i)
+			}
+			x.ChangedAt = max(x.ChangedAt, k.ChangedAt)
+			continue
+		}
+		for slices.ContainsFunc(p.Carts, func(x profile.Cart) bool { return x.StartedAt == k.StartedAt }) {
+			k.StartedAt++
+		}
+		k.Done = nil
+		p.Carts = insert(p.Carts, k, func(x *profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
+	}
+	last := p.Orders.Last
+	p.Carts = slices.DeleteFunc(p.Carts, func(k profile.Cart) bool { return k.ChangedAt <= last })
+}
+
+func mergeSeries(p *profile.Profile, series []profile.Series) {
+	for _, s := range series {
+		i := slices.IndexFunc(p.Series, func(x profile.Series) bool { return x.Need == s.Need })
+		if i < 0 {
+			at, _ := slices.BinarySearchFunc(p.Series, s.Need, func(x profile.Series, need uint64) int { return cmp.Compare(x.Need, need) })
+			p.Series = slices.Insert(p.Series, at, profile.Series{Need: s.Need})
+			i = at
+		}
+		x := &p.Series[i]
+		x.Count += s.Count
+		for _, point := range s.Points {
+			x.Points = insert(x.Points, point, func(a *profile.Point) int64 { return a.At }, profile.MaxInstants)
+		}
+	}
+}
+
+func clamp(p *profile.Profile, now int64) {
+	at := func(instants ...*int64) {
+		for _, x := range instants {
+			*x = min(*x, now)
+		}
+	}
+	at(&p.FirstSeen, &p.LastSeen, &p.ConsentAt)
+	for _, t := range []*profile.Tally{&p.Orders.Tally, &p.Views.Tally, &p.Visits, &p.Sent, &p.Opened, &p.Clicked, &p.Tickets.Tally} {
+		at(&t.First, &t.Last)
+	}
+	for i := range p.Orders.Recent {
+		at(&p.Orders.Recent[i].At)
+	}
+	for i := range p.Carts {
+		at(&p.Carts[i].StartedAt, &p.Carts[i].ChangedAt)
+	}
+	for i := range p.Views.Recent {
+		at(&p.Views.Recent[i].At)
+	}
+	for i := range p.Named {
+		at(&p.Named[i].At)
+	}
+	for i := range p.Series {
+		for n := range p.Series[i].Points {
+			at(&p.Series[i].Points[n].At)
+		}
+	}
+	for i := range p.Seen {
+		at(&p.Seen[i].At)
+	}
+}
+
+func earliest(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// union adds to a, sorted, what it lacks of b, up to limit.
+func union[T any](a, b []T, compare func(T, T) int, limit int) []T {
+	for _, x := range b {
+		if i, found := slices.BinarySearchFunc(a, x, compare); !found && len(a) < limit {
+			a = slices.Insert(a, i, x)
+		}
+	}
+	return a
+}

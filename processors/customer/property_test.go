@@ -1,0 +1,175 @@
+package customer
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"segue/processors/stream"
+	"segue/schemas"
+	"segue/schemas/playbook"
+)
+
+// Whatever shoppers, the mail server and the station do: nobody is mailed after
+// their order, after they unsubscribed, in quiet hours or over a cap; a step is
+// delivered once, or once more after a stale delivery; and the same log gives
+// the same outputs again.
+func TestPromises(t *testing.T) {
+	yaml := strings.NewReplacer("at_most: [1 per day, 3 per week]", "at_most: [2 per day, 5 per week]", "after: 24h", "after: 5h", "after: 3d", "after: 20h").Replace(shop(t))
+	pb := parse(t, yaml)
+	edited := parse(t, strings.Replace(yaml, "views.within(days(7)) >= 3", "views.within(days(1)) >= 2", 1))
+	zones := map[string]string{"ada": "Europe/London", "bob": "America/New_York", "cem": "Asia/Kathmandu"}
+	does := []string{"cart_add sku=mug price=12.50", "cart_add sku=chair price=120", "cart_remove sku=mug", "checkout", "order total=10", "order total=10",
+		"view sku=mug", "visit", "unsubscribe", "subscribe", "order total=5 ago=9d", "cart_add sku=jug price=9 ago=3m", "cart_add sku=mug price=3 ago=2d", "bounced", "opened"}
+	rapid.Check(t, func(t *rapid.T) {
+		start := time.Date(2026, rapid.SampledFrom([]time.Month{3, 10, 11}).Draw(t, "month"), rapid.IntRange(1, 30).Draw(t, "day"), 0, 0, 0, 0, time.UTC).UnixMilli()
+		w := newWorld(t, start)
+		p := promises{t: t, zones: zones, pb: pb, sent: map[string]int{}, delivered: map[string]int{}, stale: map[string]bool{}, off: map[string]bool{}, done: map[string]string{}, bounced: map[string]bool{}}
+		w.seen, w.folded = p.see, p.folded
+		w.inForce(pb)
+		at := start
+		for _, name := range []string{"ada", "bob", "cem"} {
+			for _, line := range []string{"identify email=" + name + "@example.com zone=" + zones[name], "subscribe"} {
+				key, e := w.event(name+" "+line, at)
+				w.record(at, key, e)
+			}
+		}
+		for range rapid.IntRange(5, 60).Draw(t, "events") {
+			at = max(at, w.clock) + rapid.SampledFrom([]int64{1, 1000, 20 * 60_000, 3_600_000, 7 * 3_600_000}).Draw(t, "gap")
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0:
+				w.until(at)
+				w.smtpDown = !w.smtpDown
+				w.settle()
+			case 1:
+				if w.stationDown {
+					w.stationUp(at, rapid.Bool().Draw(t, "blinks"))
+				} else {
+					w.until(at)
+					w.stationDown = true
+				}
+			case 2:
+				w.until(at)
+				w.inForce(rapid.SampledFrom([]*playbook.Playbook{pb, edited}).Draw(t, "playbook"))
+			default:
+				name := rapid.SampledFrom([]string{"ada", "bob", "cem"}).Draw(t, "who")
+				key, e := w.event(name+" "+rapid.SampledFrom(does).Draw(t, "does"), at)
+				w.record(at, key, e)
+			}
+		}
+		w.smtpDown = false
+		if w.stationDown {
+			w.stationUp(w.clock, false)
+		}
+		w.until(w.clock + 12*24*3_600_000)
+		w.settle()
+		for _, name := range []string{"ada", "bob", "cem"} {
+			if s, ok := w.replay.State(name); ok && len(s.Runs) > 0 {
+				t.Errorf("%s: %d journeys still run twelve days later", name, len(s.Runs))
+			}
+		}
+		w.refold()
+	})
+}
+
+// promises watches what goes out. It knows what was folded: what the log holds
+// while the station is down cannot stop the sender.
+type promises struct {
+	t         *rapid.T
+	zones     map[string]string
+	pb        *playbook.Playbook
+	sent      map[string]int  // per customer and period
+	delivered map[string]int  // per customer, instance and step
+	stale     map[string]bool // the same
+	off       map[string]bool // deliveries that were cancelled
+	bounced   map[string]bool
+	done      map[string]string // customers who are not to be mailed, and why
+}
+
+// folded notes what forbids a mail, and what allows one again.
+func (p *promises) folded(key string, value []byte) {
+	var e schemas.Event
+	if err := schemas.Decode(value, &e); err != nil {
+		p.t.Fatal(err)
+	}
+	switch body := e.GetBody().(type) {
+	case *schemas.Event_Order:
+		if p.done[key] == "" && body.Order.GetTotalMicros() == 10e6 {
+			p.done[key] = "ordered"
+		}
+	case *schemas.Event_Cart:
+		if p.done[key] == "ordered" {
+			delete(p.done, key)
+		}
+	case *schemas.Event_Subscription:
+		if delete(p.done, key); !body.Subscription.GetSubscribed() {
+			p.done[key] = "unsubscribed"
+		}
+	case *schemas.Event_Outcome:
+		if body.Outcome.GetKind() == schemas.Outcome_BOUNCED {
+			p.bounced[key] = true
+		}
+	}
+}
+
+func (p *promises) see(at int64, o stream.Output) {
+	switch o.Topic {
+	case schemas.Deliveries:
+		var c schemas.DeliveryCommand
+		if err := schemas.Decode(o.Value, &c); err != nil {
+			p.t.Fatal(err)
+		}
+		if d := c.GetSend(); d != nil {
+			step := fmt.Sprint(d.GetCustomer(), d.GetInstance(), d.GetStep())
+			if n := p.delivered[step]; n > 0 && !p.stale[step] || n > 1 {
+				p.t.Errorf("step %s is delivered again", step)
+			}
+			p.delivered[step]++
+			p.free(at, d.GetCustomer(), "decided")
+			if due, end := schemas.Millis(d.GetDueAt()), schemas.Millis(d.GetGiveUpAt()); due > at || end <= at {
+				p.t.Errorf("delivery of %s: due at %d, given up at %d, decided at %d", step, due, end, at)
+			}
+		} else {
+			p.off[c.GetCancel().GetDeliveryId()] = true
+		}
+	case schemas.Events:
+		var e schemas.Event
+		if err := schemas.Decode(o.Value, &e); err != nil {
+			p.t.Fatal(err)
+		}
+		switch out := e.GetOutcome(); out.GetKind() {
+		case schemas.Outcome_STALE:
+			p.stale[fmt.Sprint(o.Key, out.GetInstance(), out.GetStep())] = true
+		case schemas.Outcome_SENT:
+			if p.off[out.GetDeliveryId()] {
+				p.t.Errorf("%s: sent although it was cancelled", out.GetDeliveryId())
+			}
+			if why := p.done[o.Key]; why != "" || p.bounced[o.Key] {
+				p.t.Errorf("%s: sent although %s, bounced: %v", o.Key, why, p.bounced[o.Key])
+			}
+			local := p.free(at, o.Key, "sent")
+			year, week := local.ISOWeek()
+			for period, most := range map[string]int{local.Format(time.DateOnly): 2, fmt.Sprint(year, week): 5} {
+				if p.sent[o.Key+period]++; p.sent[o.Key+period] > most {
+					p.t.Errorf("%s: more than %d mails in %s", o.Key, most, period)
+				}
+			}
+		}
+	}
+}
+
+// free wants at to be outside the customer's quiet hours.
+func (p *promises) free(at int64, customer, what string) time.Time {
+	zone, err := time.LoadLocation(p.zones[customer])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	local := time.UnixMilli(at).In(zone)
+	if local.Hour() >= 21 || local.Hour() < 8 {
+		p.t.Errorf("%s: %s at %s, in quiet hours", customer, what, local)
+	}
+	return local
+}

@@ -1,0 +1,236 @@
+package customer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"google.golang.org/protobuf/proto"
+
+	"segue/processors/stream"
+	"segue/schemas"
+)
+
+// The files in testdata tell stories, in these words:
+//
+//	start 2026-01-12T10:00 [zone=Europe/London]   the clock, and the zone that it is shown in
+//	playbook                                      the YAML below is in force from now on; none: testdata/shop.yaml;
+//	                                              lines that start with s/ edit it: s/old/new/
+//	event at=1h                                   what customers do, an hour after the start
+//	advance to=72h                                the clock runs on
+//	smtp down|up                                  the mail server
+//	station down|up|blinks [at=3h]                the station; blinking, it folds what
+//	                                              has gathered and is down again
+//	profile ada                                   what is known
+//
+// Below ---- stands what came of it: when, what, who. A time is a span since the
+// start or an instant in the zone; it is shown to the second. Every story is folded twice.
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		if !strings.HasSuffix(path, ".txt") {
+			return
+		}
+		s := &scenario{t: t}
+		datadriven.RunTest(t, path, s.run)
+		s.world.refold()
+	})
+}
+
+type scenario struct {
+	t     *testing.T
+	world *world
+	zone  *time.Location
+	start int64
+	yaml  string
+	said  []string
+}
+
+func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
+	s.said = nil
+	switch d.Cmd {
+	case "start":
+		if s.world != nil {
+			s.world.refold()
+		}
+		s.zone, s.yaml = time.UTC, shop(t)
+		if name, ok := argument(d, "zone"); ok {
+			z, err := time.LoadLocation(name)
+			if err != nil {
+				d.Fatalf(t, "%v", err)
+			}
+			s.zone = z
+		}
+		s.start = s.when(d.CmdArgs[0].Key)
+		s.world = newWorld(t, s.start)
+		s.world.seen = s.see
+	case "playbook":
+		s.playbook(d)
+	case "event":
+		at := s.at(d)
+		for line := range strings.Lines(d.Input) {
+			key, e := s.world.event(strings.TrimSpace(line), at)
+			s.world.record(at, key, e)
+		}
+	case "advance":
+		to, _ := argument(d, "to")
+		s.world.until(s.when(to))
+		s.world.settle()
+	case "smtp":
+		s.world.smtpDown = d.CmdArgs[0].Key == "down"
+		s.world.settle()
+	case "station":
+		if d.CmdArgs[0].Key == "down" {
+			s.world.stationDown = true
+		} else {
+			s.world.stationUp(s.at(d), d.CmdArgs[0].Key == "blinks")
+		}
+	case "profile":
+		return s.profile(d.CmdArgs[0].Key)
+	default:
+		d.Fatalf(t, "got command %q", d.Cmd)
+	}
+	if len(s.said) == 0 {
+		if d.Cmd == "advance" {
+			return "nothing\n"
+		}
+		return ""
+	}
+	return strings.Join(s.said, "\n") + "\n"
+}
+
+func (s *scenario) playbook(d *datadriven.TestData) {
+	for line := range strings.Lines(d.Input) {
+		if edit, ok := strings.CutPrefix(strings.TrimSpace(line), "s/"); ok {
+			parts := strings.Split(edit, "/")
+			if len(parts) != 3 || !strings.Contains(s.yaml, parts[0]) {
+				d.Fatalf(s.t, "edit %q does not fit", line)
+			}
+			s.yaml = strings.Replace(s.yaml, parts[0], parts[1], 1)
+		} else {
+			s.yaml = d.Input
+			break
+		}
+	}
+	s.world.inForce(parse(s.t, s.yaml))
+}
+
+func argument(d *datadriven.TestData, name string) (string, bool) {
+	for _, a := range d.CmdArgs {
+		if a.Key == name && len(a.Vals) > 0 {
+			return a.Vals[0], true
+		}
+	}
+	return "", false
+}
+
+// at is the command's instant; without one, now.
+func (s *scenario) at(d *datadriven.TestData) int64 {
+	if at, ok := argument(d, "at"); ok {
+		return s.when(at)
+	}
+	return s.world.clock
+}
+
+func (s *scenario) when(text string) int64 {
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if at, err := time.ParseInLocation(layout, text, s.zone); err == nil {
+			return at.UnixMilli()
+		}
+	}
+	return s.start + span(s.t, text)
+}
+
+// see writes down one output as a person would.
+func (s *scenario) see(at int64, o stream.Output) {
+	text := ""
+	switch o.Topic {
+	case schemas.SegmentChanges:
+		var c schemas.SegmentChange
+		s.decode(o.Value, &c)
+		text = fmt.Sprintf("segment: %s -%s, %s", c.Customer, c.Segment, c.Why)
+		if c.Entered {
+			text = fmt.Sprintf("segment: %s +%s, %s", c.Customer, c.Segment, c.Why)
+		}
+	case schemas.Deliveries:
+		var c schemas.DeliveryCommand
+		s.decode(o.Value, &c)
+		if m := c.GetSend(); m != nil {
+			text = fmt.Sprintf("deliver: %s %s (%s)", m.Customer, m.Message, m.Reason)
+			if due := schemas.Millis(m.GetDueAt()); due != at {
+				text += ", due " + s.shown(due)
+			}
+		} else {
+			text = fmt.Sprintf("cancel: %s (%s)", o.Key, c.GetCancel().GetReason())
+		}
+	case schemas.Events:
+		var e schemas.Event
+		s.decode(o.Value, &e)
+		switch body := e.GetBody().(type) {
+		case *schemas.Event_Outcome:
+			kind := strings.ToLower(body.Outcome.GetKind().String())
+			text = fmt.Sprintf("%s: %s %s, step %d", kind, o.Key, body.Outcome.GetJourney(), body.Outcome.GetStep())
+			if body.Outcome.GetReason() != "" {
+				text += " (" + body.Outcome.GetReason() + ")"
+			}
+		case *schemas.Event_Merge:
+			text = fmt.Sprintf("merge: %s into %s", body.Merge.GetFrom(), o.Key)
+			if body.Merge.GetForwarded() != nil {
+				text = fmt.Sprintf("forward: %s to %s", body.Merge.GetFrom(), o.Key)
+			}
+		}
+	case schemas.DeadLetters:
+		text = fmt.Sprintf("dead letter: %s (%s)", o.Key, o.Reason)
+	}
+	s.said = append(s.said, s.shown(at)+" "+text)
+}
+
+func (s *scenario) decode(value []byte, m proto.Message) {
+	if err := schemas.Decode(value, m); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *scenario) shown(at int64) string {
+	t := time.UnixMilli(at).In(s.zone)
+	if t.Second() != 0 {
+		return t.Format("Mon 02 15:04:05")
+	}
+	return t.Format("Mon 02 15:04")
+}
+
+func (s *scenario) profile(customer string) string {
+	p, ok := s.world.replay.State(customer)
+	if !ok {
+		return "not known\n"
+	}
+	var b strings.Builder
+	if p.RedirectTo != "" {
+		return "is " + p.RedirectTo + " now\n"
+	}
+	fmt.Fprintf(&b, "orders %d, %s; views %d; sent %d\n", p.Orders.Count, money(p.Orders.ValueMicros, p.Orders.Currency), p.Views.Count, p.Sent.Count)
+	for i := range p.Carts {
+		var items []string
+		for _, x := range p.Carts[i].Items {
+			items = append(items, fmt.Sprintf("%d %s", x.Quantity, x.Product))
+		}
+		fmt.Fprintf(&b, "cart of %s: %s\n", s.shown(p.Carts[i].StartedAt), strings.Join(items, ", "))
+	}
+	for i := range p.Runs {
+		m := running(&p.Runs[i])
+		at := ""
+		if due := schemas.Millis(m.GetDueAt()); due != 0 {
+			at = " at " + s.shown(due)
+		}
+		fmt.Fprintf(&b, "journey %s waits for %s%s\n", m.GetJourney(), m.GetWaitingFor(), at)
+	}
+	var in []string
+	for _, m := range p.Segments {
+		in = append(in, m.Segment)
+	}
+	slices.Sort(in)
+	fmt.Fprintf(&b, "segments %s\n", strings.Join(in, " "))
+	return b.String()
+}

@@ -1,0 +1,111 @@
+// Package segment says which segments a customer is in.
+//
+//	facts, now → Changes → entered or left, at this very instant
+//
+// Whoever is out enters when the enter condition holds; whoever is in leaves
+// when the leave condition holds, or, where the playbook gives none, when the
+// enter condition no longer does.
+//
+// Not obvious: where both conditions hold nobody enters, so that a membership
+// changes at most once per instant. A new playbook version changes nobody's
+// membership by itself: members are asked again by its definitions, and leave
+// segments that it no longer has.
+package segment
+
+import (
+	"slices"
+	"strings"
+
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+// Change is a customer who entered or left a segment.
+type Change struct {
+	Segment string
+	Entered bool
+	// Because is the condition that decided, with its outcome; nil when the
+	// segment is no longer in the playbook, or the customer became another.
+	Because *playbook.Condition
+	// Reason stands where no condition decided.
+	Reason string
+}
+
+// Changes brings p's memberships up to now and returns what changed, by name of
+// segment, and when time alone may change them next; 0: never.
+func Changes(p *profile.Profile, segments []playbook.Segment, now int64) (changes []Change, next int64) {
+	facts := playbook.Facts{Profile: p, Now: now}
+	p.Segments = slices.DeleteFunc(p.Segments, func(m profile.Membership) bool {
+		_, kept := slices.BinarySearchFunc(segments, m.Segment, func(s playbook.Segment, name string) int { return strings.Compare(s.Name, name) })
+		if !kept {
+			changes = append(changes, Change{Segment: m.Segment, Reason: "no longer in the playbook"})
+		}
+		return !kept
+	})
+	for i := range segments {
+		s := &segments[i]
+		at, in := find(p, s.Name)
+		stays, because, changesAt := member(s, facts, in)
+		switch {
+		case stays && !in:
+			p.Segments = slices.Insert(p.Segments, at, profile.Membership{Segment: s.Name, Since: now})
+			changes = append(changes, Change{Segment: s.Name, Entered: true, Because: because})
+		case !stays && in:
+			p.Segments = slices.Delete(p.Segments, at, at+1)
+			changes = append(changes, Change{Segment: s.Name, Because: because})
+		}
+		if stays != in { // from here on the other condition is waited for
+			_, _, changesAt = member(s, facts, stays)
+		}
+		next = sooner(next, changesAt)
+	}
+	return changes, next
+}
+
+// Leave takes p out of all segments, for the reason given.
+func Leave(p *profile.Profile, reason string) []Change {
+	var changes []Change
+	for _, m := range p.Segments {
+		changes = append(changes, Change{Segment: m.Segment, Reason: reason})
+	}
+	p.Segments = nil
+	return changes
+}
+
+// Why explains, with the values at hand, why p is in the segment, or out of it.
+func Why(s *playbook.Segment, p *profile.Profile, now int64) string {
+	facts := playbook.Facts{Profile: p, Now: now}
+	_, in := find(p, s.Name)
+	_, because, _ := member(s, facts, in)
+	return because.Why(facts)
+}
+
+// member reports whether somebody who is in (or out) is so from now on, by
+// which condition, and when that may change with no event.
+func member(s *playbook.Segment, facts playbook.Facts, in bool) (is bool, because *playbook.Condition, next int64) {
+	if s.Leave == nil {
+		is, next = s.Enter.Holds(facts)
+		return is, s.Enter, next
+	}
+	leaves, next := s.Leave.Holds(facts)
+	if in {
+		return !leaves, s.Leave, next
+	}
+	enters, entersNext := s.Enter.Holds(facts)
+	if leaves && enters {
+		return false, s.Leave, sooner(next, entersNext)
+	}
+	return enters, s.Enter, sooner(next, entersNext)
+}
+
+func find(p *profile.Profile, name string) (int, bool) {
+	return slices.BinarySearchFunc(p.Segments, name, func(m profile.Membership, name string) int { return strings.Compare(m.Segment, name) })
+}
+
+// sooner returns the earlier of two instants; 0 is never.
+func sooner(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,111 @@
+package customer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/processors/stream"
+	"segue/schemas"
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+// Config of the station.
+type Config struct {
+	// Kafka says how to reach the cluster.
+	Kafka []kgo.Opt
+	// Prefix goes before topics, group and transactional ids.
+	Prefix string
+	// Instance is this process among those of the group; the same after a restart.
+	Instance string
+	// Dir holds the state; Memory, in bytes, bounds what is kept of it in memory.
+	Dir    string
+	Memory int64
+	// FS is nil but in tests.
+	FS vfs.FS
+	// Salt goes into every draw, and must not change.
+	Salt string
+	// AcceptRefold folds again, after a crash, what another FoldVersion folded.
+	AcceptRefold bool
+
+	Clock   stream.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	// Ready hears when the station is up to date, and when not and why.
+	Ready func(ok bool, why string)
+	// CommitInterval and CommitSpacing: see stream.Config.
+	CommitInterval, CommitSpacing time.Duration
+	// Hook is called at the steps of the commit protocol. For tests.
+	Hook func(step string) error
+}
+
+// Station keeps the profiles of the partitions that it owns.
+type Station struct {
+	task      *Task
+	clock     stream.Clock
+	playbooks *stream.Table
+	processor *stream.Processor[profile.Profile, Decision]
+}
+
+// New checks the configuration. Run starts the station, and must be called to
+// let go of what it holds.
+func New(c Config) (*Station, error) {
+	if c.Clock == nil {
+		c.Clock = stream.RealClock{}
+	}
+	table, err := stream.NewTable(c.Kafka, c.Prefix+schemas.Playbooks)
+	if err != nil {
+		return nil, err
+	}
+	task := NewTask(published{table}, TaskOptions{Salt: c.Salt})
+	processor, err := stream.New(stream.Config[profile.Profile, Decision]{
+		Task: task, Name: station, Prefix: c.Prefix, Instance: c.Instance,
+		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
+		FoldVersion: FoldVersion, AcceptRefold: c.AcceptRefold, Dir: c.Dir, FS: c.FS, Memory: c.Memory,
+		Kafka: c.Kafka, Clock: c.Clock, Log: c.Log, Metrics: c.Metrics, Ready: c.Ready,
+		CommitInterval: c.CommitInterval, CommitSpacing: c.CommitSpacing, Hook: c.Hook,
+	})
+	if err != nil {
+		table.Close()
+		return nil, err
+	}
+	return &Station{task: task, clock: c.Clock, playbooks: table, processor: processor}, nil
+}
+
+// Run works until ctx ends.
+func (s *Station) Run(ctx context.Context) error {
+	defer s.playbooks.Close()
+	return s.processor.Run(ctx)
+}
+
+// Settled reports whether nothing is left to do by now, and up to which offset
+// each partition of events is read.
+func (s *Station) Settled(now time.Time) (next map[int32]int64, ok bool) {
+	return s.processor.Settled(now)
+}
+
+// published are the versions in the topic of playbooks.
+type published struct{ table *stream.Table }
+
+func (p published) Playbook(ctx context.Context, version string) (*playbook.Playbook, error) {
+	value, ok := p.table.Get(version)
+	if !ok {
+		if err := p.table.CatchUp(ctx); err != nil {
+			return nil, err
+		}
+		if value, ok = p.table.Get(version); !ok {
+			return nil, fmt.Errorf("playbook %s is in force, but not in topic %s: apply its file again (segue playbook apply FILE)", version, schemas.Playbooks)
+		}
+	}
+	var m schemas.PlaybookVersion
+	if err := schemas.Decode(value, &m); err != nil {
+		return nil, fmt.Errorf("decode playbook %s: %w", version, err)
+	}
+	return playbook.FromMessage(&m)
+}
