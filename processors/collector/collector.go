@@ -1,0 +1,275 @@
+// Package collector is the front door: what shoppers do and what they do with
+// their mail becomes events.
+//
+//	storefront ─ POST /v1/batch, track, identify, page ─┐
+//	inbox ─ GET /o/… /c/…  POST /u/… ───────────────────┴▶ collector ─▶ events
+//
+// The API is Segment's: a write key as user of Basic, as Bearer or as writeKey
+// in the body; plain JSON or gzip; up to 32 KB a call and 500 KB a batch. Package
+// segment says what becomes of which event.
+//
+// An answer says what is so. 200: Kafka has every event of the body, on all
+// replicas in sync. 400: what is wrong with which item; 401, 413, 415; 503 with
+// Retry-After: Kafka did not acknowledge in time, or too much waits for it. Of
+// a body that is answered 400 nothing is taken. One that is answered 503 may
+// still arrive: send it again as it is, and the same messageId folds once. A
+// call without messageId has no such protection.
+//
+// A click is redirected whether Kafka is there or not. Its event, like that of
+// an opened mail, waits in a buffer of its own; what does not fit, or is still
+// there when the station ends, is lost and counted. Only a POST unsubscribes:
+// what scans mails follows links, and does not press buttons.
+//
+// Not obvious: the calls of one customer keep their order. A body's events are
+// appended one after the other by one idempotent producer, or not at all: room
+// for all of them is taken when the body comes in (Config.MaxInFlightBytes) and
+// given back when Kafka has the last one, however the call was answered.
+package collector
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
+
+	"segue/processors/collector/segment"
+	"segue/processors/stream"
+	"segue/schemas"
+	"segue/schemas/link"
+)
+
+// Config is all that a station needs. What has a default may stay zero.
+type Config struct {
+	// Listen is HOST:PORT.
+	Listen string
+	// Listener, if any, is used instead.
+	Listener net.Listener
+	Kafka    []kgo.Opt
+	// Prefix goes before the topic's name.
+	Prefix string
+	// WriteKeys are what storefronts show, each with the name of its source,
+	// which the events carry.
+	WriteKeys map[string]string
+	Links     link.Keys
+	// Clock stamps events; default: the machine's.
+	Clock stream.Clock
+	// AckTimeout is how long a call waits for Kafka; default 10s, at least 1s.
+	AckTimeout time.Duration
+	// MaxInFlightBytes bounds bodies that are read, or wait for Kafka; default
+	// 32 MiB. A body whose length is not known counts as the largest.
+	MaxInFlightBytes int64
+	// MaxClicks bounds the opens and clicks that wait for Kafka; default 10000.
+	MaxClicks int
+
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	// Ready is told when the station can take calls, and why it cannot.
+	Ready func(ok bool, why string)
+}
+
+// lingerFor gathers what comes at the same moment into one request to Kafka.
+const lingerFor = 2 * time.Millisecond
+
+// metadataAge bounds how soon a producer asks again where a partition is: after
+// a broken connection it waits for that answer, and calls are answered 503.
+const metadataAge = 250 * time.Millisecond
+
+// maxClickBytes bounds the buffer of clicks in bytes: their targets may be long.
+const maxClickBytes = 32 << 20
+
+func (c *Config) defaults() error {
+	if c.Clock == nil {
+		c.Clock = stream.RealClock{}
+	}
+	if c.AckTimeout == 0 {
+		c.AckTimeout = 10 * time.Second
+	}
+	if c.MaxInFlightBytes == 0 {
+		c.MaxInFlightBytes = 32 << 20
+	}
+	if c.MaxClicks == 0 {
+		c.MaxClicks = 10_000
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Ready == nil {
+		c.Ready = func(bool, string) {}
+	}
+	if c.AckTimeout < time.Second {
+		return fmt.Errorf("AckTimeout: got %v, want at least 1s", c.AckTimeout)
+	}
+	if c.MaxInFlightBytes < segment.MaxBody {
+		return fmt.Errorf("MaxInFlightBytes: got %d, want at least %d, which is one body", c.MaxInFlightBytes, segment.MaxBody)
+	}
+	for key, source := range c.WriteKeys {
+		if key == "" || source == "" {
+			return errors.New("write keys: got an empty key or source, want both")
+		}
+	}
+	return nil
+}
+
+// Station is a collector.
+type Station struct {
+	config   Config
+	topic    string
+	listener net.Listener
+	server   http.Server
+	metrics  metrics
+
+	// sources are the names of write keys by the keys' hashes, so that looking
+	// one up takes the same time however much of it is right.
+	sources map[[sha256.Size]byte]string
+
+	// calls has no bounds of its own: room is what bounds it. clicks is a second
+	// client, so that neither takes the other's place while Kafka is away.
+	calls, clicks *kgo.Client
+	room          *semaphore.Weighted
+	pending       atomic.Int64
+	promises      sync.WaitGroup // of the same events
+	// away is set while Kafka does not acknowledge, so that it is said once.
+	away atomic.Bool
+}
+
+func (c *Config) listen() (net.Listener, error) {
+	if c.Listener != nil {
+		return c.Listener, nil
+	}
+	return net.Listen("tcp", c.Listen)
+}
+
+// New listens at once; Run answers.
+func New(c Config) (*Station, error) {
+	if err := c.defaults(); err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	s := &Station{config: c, topic: c.Prefix + schemas.Events, sources: map[[sha256.Size]byte]string{},
+		room: semaphore.NewWeighted(c.MaxInFlightBytes)}
+	for key, source := range c.WriteKeys {
+		s.sources[sha256.Sum256([]byte(key))] = source
+	}
+	var err error
+	if s.calls, err = s.producer(kgo.MaxBufferedRecords(math.MaxInt32)); err != nil {
+		return nil, err
+	}
+	if s.clicks, err = s.producer(kgo.MaxBufferedRecords(c.MaxClicks), kgo.MaxBufferedBytes(maxClickBytes)); err != nil {
+		s.calls.Close()
+		return nil, err
+	}
+	if s.listener, err = c.listen(); err != nil {
+		s.calls.Close()
+		s.clicks.Close()
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	s.metrics = newMetrics(c.Metrics, func() float64 { return float64(s.Pending()) })
+	s.server = http.Server{
+		Handler:           s.routes(),
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       20 * time.Second,
+		WriteTimeout:      20*time.Second + c.AckTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10, // a click's target may be long
+	}
+	return s, nil
+}
+
+func (s *Station) producer(more ...kgo.Opt) (*kgo.Client, error) {
+	opts := append(append([]kgo.Opt{}, s.config.Kafka...),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerLinger(lingerFor),
+		kgo.MetadataMinAge(metadataAge),
+	)
+	client, err := kgo.NewClient(append(opts, more...)...)
+	if err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	return client, nil
+}
+
+// Addr is where the station listens.
+func (s *Station) Addr() net.Addr { return s.listener.Addr() }
+
+// Pending is how many events Kafka has not acknowledged yet.
+func (s *Station) Pending() int { return int(s.pending.Load()) }
+
+// Run answers until ctx ends; then it takes nothing new and finishes what it
+// has, for as long as a call may take.
+func (s *Station) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve(s.listener) }()
+	reached, stop := context.WithCancel(ctx)
+	found := make(chan struct{})
+	go func() { defer close(found); s.findKafka(reached) }()
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case err := <-served:
+		failed = fmt.Errorf("collector: serve %s: %w", s.Addr(), err)
+	}
+	stop()
+	<-found
+	s.config.Ready(false, "stopping")
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.AckTimeout+time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(last); err != nil {
+		s.config.Log.Warn("calls were cut off", "error", err)
+		_ = s.server.Close()
+	}
+	s.flush(last)
+	return failed
+}
+
+// findKafka says ready once Kafka answers, and never takes it back: a balancer
+// that turned away from every collector would take the redirects with it.
+func (s *Station) findKafka(ctx context.Context) {
+	for {
+		err := s.calls.Ping(ctx)
+		if err == nil {
+			s.config.Ready(true, "")
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.config.Ready(false, fmt.Sprintf("reach Kafka: %v", err))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// flush waits for what Kafka has not acknowledged, and gives up what is left.
+func (s *Station) flush(ctx context.Context) {
+	for _, client := range []*kgo.Client{s.calls, s.clicks} {
+		if err := client.Flush(ctx); err != nil {
+			s.config.Log.Error("Kafka did not acknowledge before the station ended", "events", client.BufferedProduceRecords(), "error", err)
+		}
+		client.Close()
+	}
+	kept := make(chan struct{})
+	go func() { s.promises.Wait(); close(kept) }() // a closed client breaks its promises in the background
+	select {
+	case <-kept:
+	case <-time.After(time.Second):
+	}
+}

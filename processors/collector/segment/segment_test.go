@@ -1,0 +1,191 @@
+package segment
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"segue/schemas"
+)
+
+// The files of testdata are bodies and what comes of them. After a change:
+// go test -rewrite.
+func TestRead(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			var endpoint, at string
+			d.MaybeScanArgs(t, "endpoint", &endpoint)
+			d.MaybeScanArgs(t, "at", &at)
+			if endpoint == "" {
+				events, err := Events([]byte(d.Input))
+				return show(t, events, err)
+			}
+			received, err := time.Parse(time.RFC3339, at)
+			if err != nil {
+				d.Fatalf(t, "at: %v", err)
+			}
+			b, err := Read(endpoint, []byte(d.Input))
+			if err != nil {
+				return show(t, nil, err)
+			}
+			events, err := b.Events(Receipt{At: received.UnixMilli(), Source: "shop", NewID: func() string { return "new" }})
+			return show(t, events, err)
+		})
+	})
+}
+
+func show(t *testing.T, events []*schemas.Event, err error) string {
+	t.Helper()
+	var problems Problems
+	switch {
+	case errors.As(err, &problems):
+		return strings.ReplaceAll(problems.Error(), "; ", "\n") + "\n"
+	case err != nil:
+		t.Fatalf("got %v, want Problems", err)
+	case len(events) == 0:
+		return "nothing\n"
+	}
+	var out bytes.Buffer
+	for _, e := range events {
+		line, err := protojson.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Compact(&out, line); err != nil {
+			t.Fatal(err)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+func TestParseMicros(t *testing.T) {
+	for _, test := range []struct {
+		value any
+		want  int64
+	}{
+		{json.Number("12.50"), 12_500_000},
+		{"12.50", 12_500_000},
+		{" 0.1 ", 100_000},
+		{json.Number("18.990000000000002"), 18_990_000},
+		{json.Number("18.989999999999998"), 18_990_000},
+		{json.Number("0.0000005"), 1},
+		{json.Number("0.00000049"), 0},
+		{json.Number("1e3"), 1_000_000_000},
+		{json.Number("1.25E+2"), 125_000_000},
+		{json.Number("125e-2"), 1_250_000},
+		{json.Number("5e-7"), 1},
+		{json.Number("4e-7"), 0},
+		{json.Number("9e-999999999999"), 0},
+		{json.Number("0e999999999999"), 0},
+		{json.Number("-3.5"), -3_500_000},
+		{json.Number("-0"), 0},
+		{"100000000000", 100_000_000_000_000_000},
+		{".5", 500_000},
+		{"5.", 5_000_000},
+		{"0" + strings.Repeat("0", 100) + "7", 7_000_000},
+	} {
+		if got, want := parseMicros(test.value); got != test.want || want != "" {
+			t.Errorf("parseMicros(%v) = %d, %q; want %d", test.value, got, want, test.want)
+		}
+	}
+	for _, value := range []any{"", ".", "-", "12,50", "£12", "1 000", "1e", "1e+", "1e1.5", "0x10", "NaN", "١٢", true, nil, []any{},
+		"100000000000.000001", "1e300", "1e999999999999", json.Number("99999999999999999999")} {
+		if got, want := parseMicros(value); want == "" {
+			t.Errorf("parseMicros(%v) = %d, want a complaint", value, got)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	for name, test := range map[string]struct{ body, want string }{
+		"item":       {`{"event":"x","userId":"ada","properties":{"x":"` + strings.Repeat("x", MaxItem) + `"}}`, "body: got 32818 bytes, want at most 32768"},
+		"customer":   {`{"event":"x","userId":"` + strings.Repeat("x", 257) + `"}`, "userId: got 257 bytes, want at most 256 bytes"},
+		"not UTF-8":  {`{"event":"x","userId":"` + "\xff" + `"}`, "body: got bytes that are not UTF-8, want JSON"},
+		"cut in two": {`{"event":"x","userId":"ada","timestamp":"` + strings.Repeat("é", 40) + `"}`, `timestamp: got "` + strings.Repeat("é", 29) + `…, want a time`},
+	} {
+		b, err := Read("track", []byte(test.body))
+		if err == nil {
+			_, err = b.Events(Receipt{At: 1})
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %s", name, err, test.want)
+		}
+	}
+	var b Problems
+	_, err := Events([]byte(`{"batch":[` + strings.Repeat("7,", 100) + `7]}`))
+	if !errors.As(err, &b) || len(b) != maxProblems {
+		t.Errorf("a batch of 101 wrong items: got %d problems, want %d", len(b), maxProblems)
+	}
+}
+
+// FuzzBatch: whatever comes, what is taken can be written, has its key, and lies
+// within its bounds.
+func FuzzBatch(f *testing.F) {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for part := range strings.SplitSeq(string(text), "\n----\n") {
+			if i := strings.Index(part, "\n{"); i >= 0 {
+				f.Add([]byte(part[i+1:]))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, endpoint := range []string{"", "batch", "track", "identify", "page", "alias"} {
+			b, err := Read(endpoint, body)
+			if err != nil {
+				continue
+			}
+			const now = 1_772_445_600_000
+			events, err := b.Events(Receipt{At: now, Source: "shop", NewID: func() string { return "new" }})
+			if err != nil && events != nil {
+				t.Fatalf("%s: got events and %v, want one of them", endpoint, err)
+			}
+			for _, e := range events {
+				if err := sound(e, now); err != nil {
+					t.Fatalf("%s: %v: %v", endpoint, e, err)
+				}
+			}
+		}
+	})
+}
+
+func sound(e *schemas.Event, now int64) error {
+	again := new(schemas.Event)
+	if err := schemas.Decode(schemas.Encode(e), again); err != nil {
+		return err
+	}
+	switch {
+	case e.GetCustomer() == "" || len(e.GetCustomer()) > maxID:
+		return fmt.Errorf("customer of %d bytes", len(e.GetCustomer()))
+	case e.GetId() == "":
+		return errors.New("no id")
+	case schemas.Millis(e.GetOccurredAt()) > now:
+		return fmt.Errorf("occurred after it was received")
+	case e.GetOutcome() != nil || e.GetMerge() != nil || e.IsControl():
+		return errors.New("it is ours to write")
+	}
+	var sum int64
+	for _, p := range append(e.GetOrder().GetProducts(), e.GetCart().GetProducts()...) {
+		if sum += p.GetPriceMicros() * max(1, p.GetQuantity()); p.GetPriceMicros() < 0 || sum < 0 || sum > maxUnits*microsPerUnit {
+			return fmt.Errorf("sum %d", sum)
+		}
+	}
+	return nil
+}
