@@ -1,0 +1,119 @@
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/processors/stream"
+	"segue/schemas/link"
+)
+
+// Config of a station.
+type Config struct {
+	Kafka []kgo.Opt
+	// Prefix goes before topics, the group and transactional ids.
+	Prefix string
+	// Instance names this process among its like, the same after a restart.
+	Instance string
+
+	SMTP SMTP
+	// PublicURL is where recipients reach the collector: opens, clicks and
+	// unsubscribes arrive there.
+	PublicURL string
+	Links     link.Keys
+
+	// Clock is the machine's if nil.
+	Clock   stream.Clock
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
+	// Ready hears whether every partition that is ours is being worked on.
+	Ready func(ok bool, why string)
+
+	// CommitSpacing is the least time between two transactions of a partition;
+	// default 20ms, below which a real broker may still be busy with the last.
+	CommitSpacing time.Duration
+
+	// Hook is called at every step of the protocol; its error ends the process
+	// there, as a crash would. For tests.
+	Hook func(step string) error
+}
+
+// SMTP says how to reach the mail server.
+type SMTP struct {
+	Addr           string // host:port
+	User, Password string
+	// TLS is "tls" from the first byte, "starttls", or "none" ("" is none too).
+	TLS string
+	// Timeout bounds connecting, and each answer; default 1 minute.
+	Timeout time.Duration
+	// Connections that work side by side; default 4. At most handOverDepth times
+	// as many mails are in hand.
+	Connections int
+	// Dial is a net.Dialer's if nil.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+const (
+	defaultSpacing     = 20 * time.Millisecond
+	defaultTimeout     = time.Minute
+	defaultConnections = 4
+	// handOverDepth keeps a connection busy while a transaction is under way.
+	handOverDepth = 4
+)
+
+// complete fills in defaults, and refuses what cannot work.
+func (c *Config) complete() error {
+	if c.Instance == "" {
+		return errors.New("instance: got none, want a name that stays the same after a restart")
+	}
+	if _, _, err := net.SplitHostPort(c.SMTP.Addr); err != nil {
+		return fmt.Errorf("smtp address: got %q, want host:port: %w", c.SMTP.Addr, err)
+	}
+	switch c.SMTP.TLS {
+	case "", "none":
+		c.SMTP.TLS = "none"
+	case "starttls", "tls":
+	default:
+		return fmt.Errorf("smtp tls: got %q, want none, starttls or tls", c.SMTP.TLS)
+	}
+	// Without it nobody could unsubscribe.
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("public url: got %q, want where recipients reach the collector, such as https://t.shop.example", c.PublicURL)
+	}
+	if c.SMTP.Timeout <= 0 {
+		c.SMTP.Timeout = defaultTimeout
+	}
+	if c.SMTP.Connections <= 0 {
+		c.SMTP.Connections = defaultConnections
+	}
+	if c.SMTP.Dial == nil {
+		c.SMTP.Dial = new(net.Dialer).DialContext
+	}
+	if c.Clock == nil {
+		c.Clock = stream.RealClock{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Ready == nil {
+		c.Ready = func(bool, string) {}
+	}
+	if c.CommitSpacing == 0 {
+		c.CommitSpacing = defaultSpacing
+	}
+	if c.Hook == nil {
+		c.Hook = func(string) error { return nil }
+	}
+	return nil
+}

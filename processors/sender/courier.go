@@ -1,0 +1,267 @@
+package sender
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"segue/processors/sender/mail"
+)
+
+// idleFor is how long a connection without mails is kept.
+const idleFor = 20 * time.Second
+
+// errand is one noted mail to hand over.
+type errand struct {
+	id      string
+	message mail.Message
+	// called back: the session is gone, do not set out any more.
+	calledBack <-chan struct{}
+	answers    chan<- answer // has room for all that is in hand
+}
+
+// courier keeps one connection to the mail server.
+type courier struct {
+	smtp   SMTP
+	name   string // ours, for the greeting
+	client *smtp.Client
+	conn   net.Conn
+	forget func() bool // stops watching for the end
+}
+
+// deliver hands over what comes, until ctx ends.
+func (s *Station) deliver(ctx context.Context) {
+	c := courier{smtp: s.SMTP, name: greetingName(s.PublicURL)}
+	defer c.hangUp()
+	for {
+		var idle <-chan time.Time
+		if c.client != nil {
+			idle = time.After(idleFor)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-idle:
+			c.hangUp()
+		case e := <-s.errands:
+			a, ok := s.handOver(ctx, &c, e)
+			if !ok {
+				return
+			}
+			e.answers <- a
+		}
+	}
+}
+
+func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, bool) {
+	select {
+	case <-e.calledBack:
+		return answer{id: e.id, result: unreachable, reply: "not tried"}, true
+	default:
+	}
+	if s.hook("hand-over") != nil {
+		return answer{}, false
+	}
+	began := time.Now()
+	result, err := c.send(ctx, e.message)
+	s.metrics.smtpSeconds.Observe(time.Since(began).Seconds())
+	if s.hook("answered") != nil || ctx.Err() != nil {
+		return answer{}, false
+	}
+	a := answer{id: e.id, result: result, reply: reply(err)}
+	if result != unreachable {
+		s.gate.reached()
+		return a, true
+	}
+	if pause := s.gate.away(s.Clock.Now()); pause > 0 {
+		s.Log.Warn("mail server cannot be reached; mails wait", "server", s.SMTP.Addr, "for", pause, "err", err)
+	}
+	return a, true
+}
+
+// send hands m over, and says what that came to. Until the last byte is written
+// the server cannot have taken the mail; after it only the answer tells.
+func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
+	// A connection that lay idle may be dead: that is nobody's failure.
+	for fresh := c.client == nil; ; fresh = true {
+		if err := c.connect(ctx); err != nil {
+			return unreachable, err
+		}
+		err := c.envelope(m)
+		if err == nil {
+			break
+		}
+		if code := replyCode(err); code != 0 && code != 421 {
+			return c.refusal(err)
+		}
+		c.drop()
+		if fresh {
+			return unreachable, err
+		}
+	}
+	w, err := c.client.Data()
+	if err == nil {
+		c.conn.SetDeadline(time.Now().Add(c.smtp.Timeout))
+		_, err = w.Write(m.Raw)
+	}
+	if err != nil {
+		return c.refusal(err)
+	}
+	err = w.Close() // the last byte, and the answer
+	switch code := replyCode(err); {
+	case err == nil, code/100 == 2:
+		return accepted, nil
+	case code < 400:
+		c.drop()
+		return unanswered, err
+	}
+	return c.refusal(err)
+}
+
+// refusal says what an error before the last byte, or an answer after it, means.
+func (c *courier) refusal(err error) (result, error) {
+	switch code := replyCode(err); {
+	case code == 0:
+		c.drop()
+		return refusedNow, fmt.Errorf("connection lost before the mail's end: %w", err)
+	case code == 421: // going away
+		c.drop()
+		return refusedNow, err
+	case code >= 500:
+		return refused, c.reset(err)
+	}
+	return refusedNow, c.reset(err)
+}
+
+func (c *courier) envelope(m mail.Message) error {
+	var opts *smtp.MailOptions
+	if !ascii(m.From) || !ascii(m.To) {
+		opts = &smtp.MailOptions{UTF8: true}
+		if ok, _ := c.client.Extension("SMTPUTF8"); !ok {
+			return &smtp.SMTPError{Code: 553, Message: "the mail server takes no addresses beyond ASCII"}
+		}
+	}
+	if err := c.client.Mail(m.From, opts); err != nil {
+		return err
+	}
+	return c.client.Rcpt(m.To, nil)
+}
+
+// connect makes the connection, if there is none. Whatever goes wrong here is
+// the server's state, not the mail's.
+func (c *courier) connect(ctx context.Context) error {
+	if c.client != nil {
+		return nil
+	}
+	dialCtx, cancel := context.WithTimeout(ctx, c.smtp.Timeout)
+	defer cancel()
+	conn, err := c.smtp.Dial(dialCtx, "tcp", c.smtp.Addr)
+	if err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(c.smtp.Addr)
+	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	var client *smtp.Client
+	switch c.smtp.TLS {
+	case "tls":
+		client = smtp.NewClient(tls.Client(conn, secure))
+	case "starttls":
+		conn.SetDeadline(time.Now().Add(c.smtp.Timeout))
+		if client, err = smtp.NewClientStartTLS(conn, secure); err != nil {
+			conn.Close()
+			return fmt.Errorf("starttls: %w", err)
+		}
+		conn.SetDeadline(time.Time{})
+	default:
+		client = smtp.NewClient(conn)
+	}
+	client.CommandTimeout, client.SubmissionTimeout = c.smtp.Timeout, c.smtp.Timeout
+	forget := context.AfterFunc(ctx, func() { conn.Close() })
+	if err := c.greet(client); err != nil {
+		forget()
+		client.Close()
+		return err
+	}
+	c.client, c.conn, c.forget = client, conn, forget
+	return nil
+}
+
+func (c *courier) greet(client *smtp.Client) error {
+	if err := client.Hello(c.name); err != nil {
+		return fmt.Errorf("greet: %w", err)
+	}
+	if c.smtp.User == "" {
+		return nil
+	}
+	if err := client.Auth(sasl.NewPlainClient("", c.smtp.User, c.smtp.Password)); err != nil {
+		return fmt.Errorf("log in as %s: %w", c.smtp.User, err)
+	}
+	return nil
+}
+
+// reset makes the connection ready for another mail after err.
+func (c *courier) reset(err error) error {
+	if c.client.Reset() != nil {
+		c.drop()
+	}
+	return err
+}
+
+func (c *courier) drop() {
+	c.forget()
+	c.client.Close()
+	c.client = nil
+}
+
+func (c *courier) hangUp() {
+	if c.client != nil {
+		c.client.Quit()
+		c.drop()
+	}
+}
+
+// greetingName is the host of our public URL: a name that can be looked up.
+func greetingName(publicURL string) string {
+	u, err := url.Parse(publicURL)
+	if err != nil || net.ParseIP(u.Hostname()) != nil {
+		return "localhost"
+	}
+	return u.Hostname()
+}
+
+// replyCode is the server's, or 0 if err is not an answer of the server.
+func replyCode(err error) int {
+	var se *smtp.SMTPError
+	if errors.As(err, &se) {
+		return se.Code
+	}
+	return 0
+}
+
+// reply is what the server, or the way to it, said.
+func reply(err error) string {
+	var se *smtp.SMTPError
+	switch {
+	case err == nil:
+		return "250 accepted"
+	case errors.As(err, &se):
+		return fmt.Sprintf("%d %s", se.Code, se.Message)
+	}
+	return err.Error()
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

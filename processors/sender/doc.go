@@ -1,0 +1,45 @@
+// Package sender hands deliveries to a mail server, and says what became of
+// each.
+//
+//	deliveries → sender → SMTP
+//	               ⇅ attempts: what was handed over, what came of it
+//	             events: one outcome for each delivery
+//
+// SMTP knows no transactions, so a mail cannot be both sent and recorded in one
+// step. What is promised instead: a mail is handed over at most once, every
+// delivery ends in exactly one outcome, and only what was in hand when a process
+// died ends as in-doubt. Per partition of deliveries:
+//
+//  1. The owner, whom the consumer group chose, takes the partition's producer id.
+//     That decides what its predecessor left open, and refuses whatever it may
+//     still want to write.
+//  2. It then reads the partition's attempts to their end. Nobody else can add to
+//     them now, so it knows all that was ever handed over.
+//  3. It reads deliveries from the group's offset. What has an outcome is passed
+//     over; what has a note and no outcome is in doubt, and never sent.
+//  4. A second reader, the lookout, runs ahead for cancellations. Before a first or
+//     a further attempt it must have reached what was the end when asked for.
+//  5. A note is committed before the mail is handed over. Who was replaced cannot
+//     commit one, and so cannot send.
+//  6. The server's answer becomes an outcome in attempts and in events, in one
+//     transaction. A refusal for now withdraws the note (a tombstone), since
+//     nothing is in doubt about it, and the delivery waits for its next try.
+//  7. The group's offset moves up to the oldest delivery without an outcome. It
+//     saves reading and is no part of the promise.
+//  8. A transaction that is not known to be committed, and any other error, ends
+//     the session: the next begins at 1 and forgets all else. One path for
+//     everything.
+//
+// One transaction carries the notes and outcomes of all mails that are ready
+// then; transactions are CommitSpacing apart.
+//
+// Not obvious: a cancellation that is appended after the lookout's question and
+// before the server's answer comes too late; that window is a few milliseconds,
+// and as long as the server takes. A replaced owner that slept between note and
+// hand-over still hands that one mail over: its successor has called it in-doubt
+// by then, and does not send it. What is in hand is bounded by SMTP.Connections,
+// so that a crash leaves few in doubt. An answer that is lost after the mail's
+// last byte leaves it in doubt too: the server may have taken it. Outcomes in
+// attempts go, as tombstones, when the log has dropped their deliveries: so long
+// can an operator set the group's offset back without sending anything again.
+package sender

@@ -1,0 +1,126 @@
+package mail
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"html"
+	netmail "net/mail"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"segue/schemas"
+	"segue/schemas/link"
+)
+
+// Header fields of our own.
+const (
+	HeaderCustomer = "X-Segue-Customer"
+	HeaderDelivery = "X-Segue-Delivery"
+	HeaderReason   = "X-Segue-Reason"
+)
+
+// Composer knows what all mails have in common.
+type Composer struct {
+	// PublicURL is where opens, clicks and unsubscribes arrive.
+	PublicURL string
+	Keys      link.Keys
+}
+
+// Message is a mail and its envelope.
+type Message struct {
+	From, To string
+	Raw      []byte
+}
+
+// Compose renders d. An error means that it can never be sent.
+func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Message, error) {
+	from, err := netmail.ParseAddress(d.GetFrom())
+	if err != nil {
+		return Message{}, fmt.Errorf("from %q: %w", d.GetFrom(), err)
+	}
+	to, err := netmail.ParseAddress(d.GetTo())
+	if err != nil {
+		return Message{}, fmt.Errorf("to %q: %w", d.GetTo(), err)
+	}
+	if d.GetToName() != "" {
+		to.Name = strings.Join(strings.Fields(d.GetToName()), " ")
+	}
+	l := link.Link{Customer: d.GetCustomer(), Delivery: d.GetId(), Journey: d.GetJourney(), Step: int(d.GetStep())}
+	unsubscribe := c.url(l, link.Unsubscribe, "")
+
+	vars, err := variables(d.GetContextJson())
+	if err != nil {
+		return Message{}, err
+	}
+	vars["unsubscribe_url"] = unsubscribe
+	vars["postal_address"] = d.GetPostalAddress()
+	subject, err := t.Line(d.GetSubject(), vars)
+	if err != nil {
+		return Message{}, fmt.Errorf("subject %q: %w", d.GetSubject(), err)
+	}
+	if subject == "" {
+		return Message{}, fmt.Errorf("subject %q: got nothing, want a line", d.GetSubject())
+	}
+	page, err := t.HTML(d.GetTemplate(), vars)
+	if err != nil {
+		return Message{}, err
+	}
+	page = withFooter(page, unsubscribe, d.GetPostalAddress())
+	page = c.tracked(page, l)
+
+	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
+	m.FromMailAddress(from)
+	m.ToMailAddress(to)
+	m.Subject(subject)
+	m.SetDateWithValue(date)
+	m.SetMessageIDWithValue(messageID(d.GetId(), from.Address))
+	// Preformatted: a word of a header's value may be split, a URL may not.
+	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+unsubscribe+">")
+	m.SetListUnsubscribePost()
+	m.SetGenHeader(HeaderCustomer, d.GetCustomer())
+	m.SetGenHeader(HeaderDelivery, d.GetId())
+	if d.GetReason() != "" {
+		m.SetGenHeader(HeaderReason, d.GetReason())
+	}
+	m.SetBodyString(gomail.TypeTextPlain, plainText(page))
+	m.AddAlternativeString(gomail.TypeTextHTML, page)
+	var raw bytes.Buffer
+	if _, err := m.WriteTo(&raw); err != nil {
+		return Message{}, fmt.Errorf("write MIME: %w", err)
+	}
+	return Message{From: from.Address, To: to.Address, Raw: raw.Bytes()}, nil
+}
+
+// messageID is the same however often a delivery is composed, so that even a
+// repeat would be recognised as one.
+func messageID(delivery, from string) string {
+	sum := sha256.Sum256([]byte(delivery))
+	_, domain, _ := strings.Cut(from, "@")
+	return hex.EncodeToString(sum[:16]) + "@" + domain
+}
+
+// withFooter adds what every mail must have and this template left out.
+func withFooter(page, unsubscribe, address string) string {
+	var parts []string
+	if words := strings.Fields(address); len(words) > 0 {
+		shown := strings.Join(strings.Fields(plainText(page)), " ")
+		if !strings.Contains(shown, strings.Join(words, " ")) {
+			parts = append(parts, html.EscapeString(address))
+		}
+	}
+	if !strings.Contains(page, html.EscapeString(unsubscribe)) {
+		parts = append(parts, `<a href="`+html.EscapeString(unsubscribe)+`">Unsubscribe</a>`)
+	}
+	if len(parts) == 0 {
+		return page
+	}
+	footer := `<p style="font:12px sans-serif;color:#666;text-align:center">` + strings.Join(parts, "<br>") + "</p>"
+	if i := strings.LastIndex(page, "</body>"); i >= 0 {
+		return page[:i] + footer + page[i:]
+	}
+	return page + footer
+}

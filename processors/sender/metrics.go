@@ -1,0 +1,61 @@
+package sender
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	outcomes           *prometheus.CounterVec
+	attempts           *prometheus.CounterVec
+	sessions           prometheus.Counter
+	smtpSeconds        prometheus.Histogram
+	transactionSeconds prometheus.Histogram
+}
+
+func newMetrics(s *Station) (*metrics, error) {
+	opts := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "segue", Subsystem: "sender", Name: name, Help: help}
+	}
+	seconds := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "segue", Subsystem: "sender", Name: name, Help: help,
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12)})
+	}
+	gauge := func(name, help string, read func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "segue", Subsystem: "sender", Name: name, Help: help}, read)
+	}
+	m := &metrics{
+		outcomes:           prometheus.NewCounterVec(opts("mails_total", "Deliveries by how they ended, and why."), []string{"outcome", "cause"}),
+		attempts:           prometheus.NewCounterVec(opts("attempts_total", "Hand-overs by what the mail server said."), []string{"result"}),
+		sessions:           prometheus.NewCounter(opts("sessions_lost_total", "Times that a partition was begun again after an error.")),
+		smtpSeconds:        seconds("smtp_seconds", "Time of a hand-over."),
+		transactionSeconds: seconds("transaction_seconds", "Time of a transaction with notes and outcomes."),
+	}
+	for _, c := range []prometheus.Collector{
+		m.outcomes, m.attempts, m.sessions, m.smtpSeconds, m.transactionSeconds,
+		gauge("in_hand", "Mails that are handed over now.", func() float64 {
+			s.gate.mu.Lock()
+			defer s.gate.mu.Unlock()
+			return float64(s.gate.taken)
+		}),
+		gauge("paused", "1 while the mail server cannot be reached.", func() float64 {
+			if s.gate.paused(s.Clock.Now()) {
+				return 1
+			}
+			return 0
+		}),
+		gauge("unsettled", "Deliveries in memory without an outcome.", func() float64 {
+			n := 0
+			for _, o := range s.ours() {
+				n += o.state().open
+			}
+			return float64(n)
+		}),
+	} {
+		if err := s.Metrics.Register(c); err != nil {
+			return nil, fmt.Errorf("metrics: %w", err)
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,69 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// sweepMax bounds a transaction's tombstones.
+const sweepMax = 5000
+
+// transact records all that has ended, was withdrawn, and goes out, at once. An
+// error means that the outcome is not known.
+func (s *session) transact(ctx context.Context, now int64, out []errand) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, 2*transactionTimeout)
+	defer cancel()
+	if err := s.client.BeginTransaction(); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	var records []*kgo.Record
+	swept := min(len(s.sweep), sweepMax)
+	for _, id := range s.sweep[:swept] {
+		records = append(records, s.withdrawal(id, now))
+	}
+	for _, d := range s.ledger.withdrawn { // before a cancellation, or the next note, of the same delivery
+		records = append(records, s.withdrawal(d.GetId(), now))
+	}
+	for _, d := range s.ledger.ended {
+		records = append(records, s.attempt(d, now), s.outcome(d, now))
+	}
+	for _, e := range out {
+		records = append(records, s.attempt(s.ledger.open[e.id], now))
+	}
+	err := s.client.ProduceSync(ctx, records...).FirstErr()
+	if err == nil {
+		err = s.step("note", len(out), "settle", len(s.ledger.ended))
+	}
+	if err == nil {
+		err = s.client.EndTransaction(ctx, kgo.TryCommit)
+	}
+	if err != nil { // the next owner of the producer id aborts it, if it is open
+		return fmt.Errorf("record %d attempts of partition %d: %w", len(records), s.partition, err)
+	}
+	s.metrics.transactionSeconds.Observe(time.Since(began).Seconds())
+	s.spaced = time.Now().Add(s.CommitSpacing)
+	for _, d := range s.ledger.ended {
+		s.metrics.outcomes.WithLabelValues(label(d.outcome.kind), d.outcome.cause).Inc()
+	}
+	settled := len(s.ledger.ended)
+	s.ledger.recorded()
+	s.sweep = s.sweep[swept:]
+	return s.step("noted", len(out), "settled", settled)
+}
+
+// step calls the hook for notes and outcomes, if there are any.
+func (s *session) step(note string, notes int, outcome string, outcomes int) error {
+	if notes > 0 {
+		if err := s.hook(note); err != nil {
+			return err
+		}
+	}
+	if outcomes > 0 {
+		return s.hook(outcome)
+	}
+	return nil
+}
