@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,11 +17,18 @@ type Config struct {
 	// Prefix goes before the name of every topic, group and transactional id,
 	// so that a staging and a production Segue can share a cluster.
 	Prefix string `koanf:"prefix"`
+	// Instance names this process among its peers, and must be the same after a
+	// restart: whoever comes back under it gets its partitions back at once.
+	Instance string `koanf:"instance"`
 
-	Kafka  Kafka  `koanf:"kafka"`
-	Topics Topics `koanf:"topics"`
-	Admin  Admin  `koanf:"admin"`
-	Log    Log    `koanf:"log"`
+	Kafka     Kafka     `koanf:"kafka"`
+	Topics    Topics    `koanf:"topics"`
+	Links     Links     `koanf:"links"`
+	Collector Collector `koanf:"collector"`
+	Customer  Customer  `koanf:"customer"`
+	Sender    Sender    `koanf:"sender"`
+	Admin     Admin     `koanf:"admin"`
+	Log       Log       `koanf:"log"`
 }
 
 // Kafka says how to reach the brokers.
@@ -63,6 +71,51 @@ type Topics struct {
 	ReplicationFactor int `koanf:"replication_factor"`
 }
 
+// Links are what mails point back at: opens, clicks, unsubscribe.
+type Links struct {
+	// URL is where the collector is reached from outside, as https://t.shop.example.
+	URL string `koanf:"url"`
+	// Secrets sign links: the first signs, all verify, so that one can be
+	// replaced while mails with the old one are still read.
+	Secrets []string `koanf:"secrets" secret:"true"`
+}
+
+// Collector takes events over HTTP.
+type Collector struct {
+	Listen string `koanf:"listen"`
+	// WriteKeys are keys and the name of the source that each stands for.
+	WriteKeys map[string]string `koanf:"write_keys" secret:"true"`
+}
+
+// Customer keeps the profiles.
+type Customer struct {
+	// Dir is where this process keeps its share of the profiles.
+	Dir string `koanf:"dir"`
+	// Memory bounds profiles and caches; the process takes somewhat more.
+	Memory Size `koanf:"memory"`
+	// Salt goes into draws (holdout, subjects): another salt, other customers.
+	Salt string `koanf:"salt"`
+	// AcceptRefold lets this version decide again what another one had decided
+	// before a crash; what differs is logged.
+	AcceptRefold bool `koanf:"accept_refold"`
+}
+
+// Sender hands mails over.
+type Sender struct {
+	SMTP SMTP `koanf:"smtp"`
+}
+
+// SMTP is the relay.
+type SMTP struct {
+	Address  string `koanf:"address"`
+	User     string `koanf:"user"`
+	Password string `koanf:"password" secret:"true"`
+	// TLS is none, starttls or tls.
+	TLS string `koanf:"tls"`
+	// Connections at the same time, at most.
+	Connections int `koanf:"connections"`
+}
+
 // Admin is the HTTP of operators: metrics, health, customers.
 type Admin struct {
 	Listen string `koanf:"listen"`
@@ -77,13 +130,23 @@ type Log struct {
 	Format string     `koanf:"format"`
 }
 
+const (
+	// minSecret is how many bytes a secret that signs must have.
+	minSecret = 16
+	// minMemory holds the buffers that a customer station cannot do without.
+	minMemory Size = 64 << 20
+)
+
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
 	return Config{
-		Kafka:  Kafka{Brokers: []string{"127.0.0.1:9092"}},
-		Topics: Topics{Partitions: 16, ReplicationFactor: -1},
-		Admin:  Admin{Listen: "127.0.0.1:9090"},
-		Log:    Log{Level: slog.LevelInfo, Format: "text"},
+		Kafka:     Kafka{Brokers: []string{"127.0.0.1:9092"}},
+		Topics:    Topics{Partitions: 16, ReplicationFactor: -1},
+		Collector: Collector{Listen: "127.0.0.1:8080"},
+		Customer:  Customer{Dir: "segue-state", Memory: 512 << 20},
+		Sender:    Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 4}},
+		Admin:     Admin{Listen: "127.0.0.1:9090"},
+		Log:       Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 
@@ -117,6 +180,17 @@ func (c *Config) Validate() (wrong []invalid) {
 	check((c.Kafka.TLS.Cert == "") == (c.Kafka.TLS.Key == ""), "kafka.tls.key", c.Kafka.TLS.Key, "the key of kafka.tls.cert, or neither")
 	check(c.Topics.Partitions > 0, "topics.partitions", c.Topics.Partitions, "a positive number")
 	check(c.Topics.ReplicationFactor > 0 || c.Topics.ReplicationFactor == -1, "topics.replication_factor", c.Topics.ReplicationFactor, "a positive number, or -1 for the cluster's default")
+	check(isTopicPart(c.Instance), "instance", c.Instance, "letters, digits, dots, underscores and dashes")
+	check(c.Links.URL == "" || isWebAddress(c.Links.URL), "links.url", c.Links.URL, "http:// or https://, a host, and no query")
+	for _, secret := range c.Links.Secrets {
+		check(len(secret) >= minSecret, "links.secrets", "(secret)", fmt.Sprintf("%d bytes or more, each", minSecret))
+	}
+	address("collector.listen", c.Collector.Listen)
+	check(c.Customer.Dir != "", "customer.dir", c.Customer.Dir, "a folder")
+	check(c.Customer.Memory >= minMemory, "customer.memory", c.Customer.Memory, minMemory.String()+" or more")
+	address("sender.smtp.address", c.Sender.SMTP.Address)
+	oneOf("sender.smtp.tls", c.Sender.SMTP.TLS, "none", "starttls", "tls")
+	check(c.Sender.SMTP.Connections > 0, "sender.smtp.connections", c.Sender.SMTP.Connections, "a positive number")
 	address("admin.listen", c.Admin.Listen)
 	check(c.Admin.Token != "" || isLoopback(c.Admin.Listen), "admin.token", "", "a token, since admin.listen is not loopback and shows personal data")
 	oneOf("log.format", c.Log.Format, "text", "json")
@@ -127,6 +201,11 @@ func isTopicPart(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", r)
 	})
+}
+
+func isWebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 func isAddress(s string) bool {

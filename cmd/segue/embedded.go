@@ -25,6 +25,10 @@ func (l *loaded) embed(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded Kafka: %s is in use by another process: %w", dir, err)
 	}
+	if err := l.forTrying(); err != nil {
+		lock.Close()
+		return nil, err
+	}
 	_, text, _ := net.SplitHostPort(l.Kafka.Brokers[0])
 	port, _ := strconv.Atoi(text) // Validate saw that both parse
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.ClusterID("segue-embedded"), kfake.DataDir(filepath.Join(dir, "kafka")))

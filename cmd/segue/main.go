@@ -74,8 +74,13 @@ holds.`,
 	})
 	addConfigFlags(root.PersistentFlags())
 	root.AddCommand(
+		newRunCommand(),
+		newDemoCommand(),
 		newTopicsCommand(),
+		newPlaybookCommand(),
+		newReplayCommand(),
 		newTailCommand(),
+		newProfileCommand(),
 		newConfigCommand(),
 		newVersionCommand(),
 	)

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/plugin/kslog"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -78,6 +77,10 @@ the other commands find it, and creates the topics by itself.
 	flags := cmd.Flags()
 	settingFlag(flags, "embedded", "kafka.embedded", "`DIR` of a broker inside this process: for trying, not for production")
 	settingFlag(flags, "admin", "admin.listen", "`HOST:PORT` of metrics, health and customers")
+	settingFlag(flags, "listen", "collector.listen", "`HOST:PORT` of the collector")
+	settingFlag(flags, "memory", "customer.memory", "`SIZE` that profiles and caches may take, as 2GiB")
+	settingFlag(flags, "accept-refold", "customer.accept_refold", "decide again what another version had decided before a crash")
+	settingFlag(flags, "smtp", "sender.smtp.address", "`HOST:PORT` of the SMTP relay")
 	settingFlag(flags, "log-level", "log.level", "`LEVEL` of the log on stderr: debug, info, warn or error")
 	return cmd
 }
@@ -130,7 +133,7 @@ func runStations(ctx context.Context, l *loaded, picked []station, errs io.Write
 		log := log.With("station", s.name)
 		runs[i], err = s.start(process{
 			loaded:         l,
-			kafka:          append(slices.Clip(kafka), kgo.WithLogger(kslog.New(log))),
+			kafka:          append(slices.Clip(kafka), kgo.WithLogger(kafkaLogger(log))),
 			log:            log,
 			metrics:        prometheus.WrapRegistererWith(prometheus.Labels{"station": s.name}, admin.registry),
 			ready:          admin.readiness(s.name),

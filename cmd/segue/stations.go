@@ -1,4 +1,148 @@
 package main
 
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"segue/processors/collector"
+	"segue/processors/customer"
+	"segue/processors/sender"
+	"segue/processors/stream"
+	"segue/schemas/link"
+)
+
 // stations are the processors of the path, in its order.
-var stations []station
+var stations = []station{
+	{"collector", "HTTP → events: what shoppers do, opens, clicks, unsubscribe", startCollector},
+	{"customer", "events → segment-changes, deliveries, profiles: the fold", startCustomer},
+	{"sender", "deliveries → SMTP → events: one outcome for each", startSender},
+}
+
+func startCollector(p process) (func(context.Context) error, error) {
+	keys, err := p.Links.keys()
+	if err != nil {
+		return nil, err
+	}
+	if len(p.Collector.WriteKeys) == 0 {
+		return nil, errors.New(`collector.write_keys: got none, want at least one key and its source's name, as in SEGUE_COLLECTOR_WRITE_KEYS=KEY=shop`)
+	}
+	s, err := collector.New(collector.Config{
+		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, Links: keys,
+		Kafka: p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info("collecting", "url", "http://"+s.Addr().String())
+	return s.Run, nil
+}
+
+func startCustomer(p process) (func(context.Context) error, error) {
+	instance, err := p.instance()
+	if err != nil {
+		return nil, err
+	}
+	s, err := customer.New(customer.Config{
+		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance, Dir: p.Customer.Dir, Memory: int64(p.Customer.Memory),
+		Salt: p.Customer.Salt, AcceptRefold: p.Customer.AcceptRefold,
+		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.serveCustomers(s.ServeHTTP)
+	return s.Run, nil
+}
+
+func startSender(p process) (func(context.Context) error, error) {
+	instance, err := p.instance()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := p.Links.keys()
+	if err != nil {
+		return nil, err
+	}
+	if p.Links.URL == "" {
+		return nil, errors.New("links.url: got \"\", want where recipients reach the collector, as https://t.shop.example: without it no mail could be unsubscribed from")
+	}
+	smtp := p.Sender.SMTP
+	s, err := sender.New(sender.Config{
+		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance,
+		SMTP:      sender.SMTP{Addr: smtp.Address, User: smtp.User, Password: smtp.Password, TLS: smtp.TLS, Connections: smtp.Connections},
+		PublicURL: p.Links.URL, Links: keys,
+		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
+}
+
+// keys are what signs links.
+func (l *Links) keys() (link.Keys, error) {
+	if len(l.Secrets) == 0 {
+		return link.Keys{}, fmt.Errorf("links.secrets: got none, want at least one of %d bytes or more, the same for every collector and sender", minSecret)
+	}
+	keys, err := link.NewKeys(l.Secrets...)
+	if err != nil {
+		return link.Keys{}, fmt.Errorf("links.secrets: %w", err)
+	}
+	return keys, nil
+}
+
+// instance is this process's name, by default the host's.
+func (l *loaded) instance() (string, error) {
+	if l.Instance != "" {
+		return l.Instance, nil
+	}
+	host, err := os.Hostname()
+	if err != nil || !isTopicPart(host) {
+		return "", fmt.Errorf("instance: got \"\" on host %q, want a name that stays the same after a restart: %w", host, err)
+	}
+	return host, nil
+}
+
+// tryingKey is a write key that an embedded Segue takes when none is set.
+const tryingKey = "try"
+
+// forTrying fills in what an embedded Segue can know by itself: it is alone,
+// and everything of it lies in one folder.
+func (l *loaded) forTrying() error {
+	dir := l.Kafka.Embedded
+	fill := func(key string, set func()) {
+		if l.from[key] == "default" {
+			set()
+			l.from[key] = "--embedded"
+		}
+	}
+	fill("instance", func() { l.Instance = "embedded" })
+	fill("customer.dir", func() { l.Customer.Dir = filepath.Join(dir, "customer") })
+	fill("collector.write_keys", func() { l.Collector.WriteKeys = map[string]string{tryingKey: "trying"} })
+	fill("links.url", func() { l.Links.URL = "http://" + l.Collector.Listen })
+	var err error
+	fill("links.secrets", func() {
+		var secret string
+		secret, err = keptSecret(filepath.Join(dir, "links.secret"))
+		l.Links.Secrets = []string{secret}
+	})
+	return err
+}
+
+// keptSecret reads a secret, or makes one when there is none yet.
+func keptSecret(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		text = []byte(rand.Text())
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("secret of links: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

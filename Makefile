@@ -1,0 +1,34 @@
+# make demo        a real shop's year in about a minute
+# make check test  everything that needs Go alone
+# make test-kafka  the same promises on a real Kafka (Java 17 and Maven, or SEGUE_TEST_BROKERS)
+
+.PHONY: build demo test test-kafka race fuzz check generate clean
+
+build:
+	go build -o bin/segue ./cmd/segue
+
+demo: build
+	bin/segue demo $(DEMO)
+
+test:
+	go test ./...
+
+# Brokers are real, and they are shared: one package at a time.
+test-kafka:
+	$(if $(SEGUE_TEST_BROKERS),,deploy/kafka/run) go test -count=1 -p 1 -run '^TestKafka' ./...
+
+race:
+	go test -race ./...
+
+FUZZTIME ?= 20s
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+check:
+	.ci/check
+
+generate:
+	go run $$(sed -n 's/^buf=//p' .ci/check) generate
+
+clean:
+	rm -rf bin

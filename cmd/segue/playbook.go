@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/schemas"
+	"segue/schemas/playbook"
+)
+
+func newPlaybookCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "playbook",
+		Short: "Check a playbook, put it in force",
+		Example: `  segue playbook check playbook.yaml
+  segue playbook apply playbook.yaml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: runGroup,
+	}
+	cmd.AddCommand(newPlaybookCheckCommand(), newPlaybookApplyCommand())
+	return cmd
+}
+
+func newPlaybookCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say everything that is wrong with a playbook",
+		Long: `Say everything that is wrong with a playbook and the templates it names, each
+with its place, or what it holds and costs when nothing is. Asks no broker.`,
+		Example: "  segue playbook check deploy/playbook.yaml",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pb, err := readPlaybook(args[0])
+			if err != nil {
+				return err
+			}
+			return describe(cmd.OutOrStdout(), pb)
+		},
+	}
+}
+
+func newPlaybookApplyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "apply FILE",
+		Short: "Put a playbook in force",
+		Long: `Put a playbook in force: its version goes to the topic playbooks, and a control
+record to every partition of events, all in one transaction. From that record on
+it decides; who no longer meets a segment's new condition leaves it.`,
+		Example: "  segue playbook apply deploy/playbook.yaml --brokers kafka-1:9092",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pb, err := readPlaybook(args[0])
+			if err != nil {
+				return err
+			}
+			l, err := load(cmd)
+			if err != nil {
+				return err
+			}
+			opts, err := l.Kafka.options()
+			if err != nil {
+				return err
+			}
+			client, err := l.Kafka.client(cmd.Context()) // says so when there is no cluster
+			if err != nil {
+				return err
+			}
+			client.Close()
+			partitions, err := applyPlaybook(cmd.Context(), opts, l.Prefix, pb, time.Now())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", pb.Version, partitions)
+			return err
+		},
+	}
+}
+
+// readPlaybook reads a playbook and the templates beside it.
+func readPlaybook(path string) (*playbook.Playbook, error) {
+	yaml, files, err := playbook.ReadFS(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	if err != nil {
+		return nil, fmt.Errorf("read playbook %s: %w", path, err)
+	}
+	return playbook.Parse(path, yaml, files)
+}
+
+func describe(out io.Writer, pb *playbook.Playbook) error {
+	var segments, journeys []string
+	for _, s := range pb.Segments {
+		segments = append(segments, s.Name)
+	}
+	for _, j := range pb.Journeys {
+		journeys = append(journeys, fmt.Sprintf("%s (%d steps)", j.Name, len(j.Steps)))
+	}
+	_, err := fmt.Fprintf(out, `%s is right
+  segments  %s
+  journeys  %s
+  messages  %d, files: %d
+  costs     at most %d bytes per customer for the windows of its conditions
+`, pb.Version, listed(segments), listed(journeys), len(pb.Messages), len(pb.Files), pb.BytesPerCustomer())
+	return err
+}
+
+func listed(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// applyTimeout bounds a transaction over all partitions.
+const applyTimeout = 30 * time.Second
+
+// applyPlaybook writes the version and, to every partition of events, that it
+// is in force, in one transaction at the instant at: all partitions, or none.
+func applyPlaybook(ctx context.Context, kafka []kgo.Opt, prefix string, pb *playbook.Playbook, at time.Time) (partitions int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	client, err := kgo.NewClient(append(kafka[:len(kafka):len(kafka)],
+		kgo.TransactionalID(prefix+"playbook-apply"),
+		kgo.TransactionTimeout(10*time.Second),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	events := prefix + schemas.Events
+	topics, err := kadm.NewClient(client).ListTopics(ctx, events)
+	if err = errors.Join(err, topics.Error()); err != nil {
+		return 0, fmt.Errorf("list partitions of %s: %w", events, err)
+	}
+	partitions = len(topics[events].Partitions)
+
+	records := []*kgo.Record{{Topic: prefix + schemas.Playbooks, Key: []byte(pb.Version), Value: schemas.Encode(pb.Message()), Timestamp: at}}
+	inForce := schemas.Encode(&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}})
+	for p := range partitions {
+		records = append(records, &kgo.Record{Topic: events, Partition: int32(p), Value: inForce, Timestamp: at})
+	}
+	if err := client.BeginTransaction(); err != nil {
+		return 0, fmt.Errorf("put %s in force: %w", pb.Version, err)
+	}
+	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return 0, errors.Join(fmt.Errorf("put %s in force: %w", pb.Version, err), client.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort))
+	}
+	if err := client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return 0, fmt.Errorf("put %s in force: %w", pb.Version, err)
+	}
+	return partitions, nil
+}
