@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -98,16 +99,16 @@ func parseLine(record []string) (Line, error) {
 	}
 	var err error
 	if line.Invoice == "" {
-		return Line{}, fmt.Errorf("InvoiceNo: got none")
+		return Line{}, errors.New("column InvoiceNo: got nothing, want a number")
 	}
 	if line.Quantity, err = strconv.ParseInt(record[3], 10, 64); err != nil {
-		return Line{}, fmt.Errorf("Quantity: got %q, want a whole number", record[3])
+		return Line{}, fmt.Errorf("column Quantity: got %q, want a whole number", record[3])
 	}
 	if line.At, err = time.ParseInLocation(time.DateTime, record[4], london); err != nil {
-		return Line{}, fmt.Errorf("InvoiceDate: got %q, want a time such as 2010-12-01 08:26:00", record[4])
+		return Line{}, fmt.Errorf("column InvoiceDate: got %q, want a time such as 2010-12-01 08:26:00", record[4])
 	}
 	if line.PriceMicros, err = parseMicros(record[5]); err != nil {
-		return Line{}, fmt.Errorf("UnitPrice: got %q, want an amount such as 2.55", record[5])
+		return Line{}, fmt.Errorf("column UnitPrice: got %q, want an amount such as 2.55", record[5])
 	}
 	return line, nil
 }

@@ -44,8 +44,9 @@ type action struct {
 	at      time.Time
 	seq     uint64
 	call    *call
-	lines   []int // of the file that call accounts for
 	shopper *shopper
+	// accounts: call tells lines of the file.
+	accounts bool
 	// cart is opened, or closed when emptied is set, once the call is out.
 	cart    *cart
 	emptied bool
@@ -130,7 +131,7 @@ func (s *Storefront) planGuest(i *Invoice) {
 		for n, lines := 0, i.Lines; len(lines) > 0; n++ {
 			head := lines[:min(maxItems, len(lines))]
 			lines = lines[len(head):]
-			s.say(guest, i.At, fmt.Sprintf("adjust-%s-%d", i.Number, n), EventAdjusted, map[string]any{"invoice": i.Number, "items": items(head)}).lines = numbers(head)
+			s.say(guest, i.At, fmt.Sprintf("adjust-%s-%d", i.Number, n), EventAdjusted, map[string]any{"invoice": i.Number, "items": items(head)}).accounts = true
 		}
 	default:
 		s.planPage(guest, i.At.Add(-20*time.Second), "page-"+i.Number, "")
@@ -149,7 +150,7 @@ func (s *Storefront) planRefunds(who *shopper, i *Invoice) {
 		s.say(who, l.At, "refund-line-"+strconv.Itoa(l.Number), "Order Refunded", map[string]any{
 			"order_id": order, "currency": currency, "total": decimal(abs(l.Quantity * l.PriceMicros)),
 			"invoice": i.Number,
-		}).lines = []int{l.Number}
+		}).accounts = true
 	}
 }
 
@@ -191,7 +192,7 @@ func (s *Storefront) planNewcomer(rng *rand.Rand, who *shopper, i *Invoice) {
 		s.planSession(rng, who, at, s.pick(rng, "left-before-"+i.Number))
 	}
 	if rng.Float64() < 0.5 {
-		friend := s.shopper("friend-of-"+who.id, i.Country)
+		friend := s.shopper(friendOf+who.id, i.Country)
 		at := awake(rng, i.At.Add(-between(rng, 26*time.Hour, Lookahead-24*time.Hour)), friend.zone)
 		s.planSession(rng, friend, at, s.pick(rng, "left-by-friend-"+i.Number))
 	}
@@ -301,11 +302,11 @@ func (s *Storefront) planPurchase(who *shopper, i *Invoice, at time.Time, cartID
 		s.say(who, at.Add(-20*time.Second), "checkout-"+i.Number, "Checkout Started", map[string]any{"cart_id": cartID, "currency": currency})
 	}
 	order := s.say(who, at, "order-"+i.Number, "Order Completed", properties)
-	order.lines, order.emptied = numbers(head), true
+	order.accounts, order.emptied = true, true
 	for n := 0; len(rest) > 0; n++ {
 		part := rest[:min(maxItems, len(rest))]
 		rest = rest[len(part):]
-		s.say(who, at, fmt.Sprintf("items-%s-%d", i.Number, n), EventItems, map[string]any{"order_id": i.Number, "items": items(part)}).lines = numbers(part)
+		s.say(who, at, fmt.Sprintf("items-%s-%d", i.Number, n), EventItems, map[string]any{"order_id": i.Number, "items": items(part)}).accounts = true
 	}
 }
 
@@ -396,14 +397,6 @@ func items(lines []Line) string {
 		fmt.Fprintf(&b, "%d:%s:%d:%s", l.Number, strings.ReplaceAll(l.Stock, " ", "_"), l.Quantity, decimal(l.PriceMicros))
 	}
 	return b.String()
-}
-
-func numbers(lines []Line) []int {
-	n := make([]int, len(lines))
-	for i, l := range lines {
-		n[i] = l.Number
-	}
-	return n
 }
 
 func abs(n int64) int64 {

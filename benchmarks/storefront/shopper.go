@@ -43,6 +43,10 @@ type bought struct {
 
 const rememberedOrders = 8
 
+// friendOf goes before a customer's id and names somebody who is not in the
+// file, and came along.
+const friendOf = "friend-of-"
+
 func newShopper(seed uint64, id, country string) *shopper {
 	home, ok := homes[country]
 	if !ok {
@@ -55,7 +59,7 @@ func newShopper(seed uint64, id, country string) *shopper {
 		last:       lastNames[rng.IntN(len(lastNames))],
 		subscribes: rng.Float64() < 0.88,
 	}
-	s.email = fmt.Sprintf("%s.%s.%s@mail.example", strings.ToLower(s.first), strings.ToLower(s.last), id)
+	s.email = fmt.Sprintf("%s.%s.%s@mail.example", strings.ToLower(s.first), strings.ToLower(s.last), strings.Replace(id, friendOf, "f", 1))
 	return s
 }
 

@@ -66,14 +66,13 @@ type Mail struct {
 // Ledger is what the shop knows that it did: what was posted must be in the
 // log, no more and no less.
 type Ledger struct {
-	Lines                          int // read and posted
+	Lines                          int // of the file that were read
 	Orders, Refunds, Adjustments   int // events that carry them
 	GuestOrders                    int // of Orders, without a customer
 	Recovered                      int // orders that the file knows nothing of
 	Posted                         int // calls answered 200
 	PostedIDs                      Digest
 	Opens, Clicks, Unsubscriptions int
-	Customers                      int
 }
 
 // New opens the shop: it reads as far ahead as the first visit may lie before
@@ -122,13 +121,19 @@ func (s *Storefront) Next() (time.Time, bool) {
 
 // LastBefore returns the latest planned instant up to t. A clock that moves
 // there at once, from Next, makes one batch of what lies between.
-func (s *Storefront) LastBefore(t time.Time) time.Time {
-	var last time.Time
-	for _, a := range s.agenda {
-		if !a.at.After(t) && a.at.After(last) {
-			last = a.at
+func (s *Storefront) LastBefore(t time.Time) (last time.Time) {
+	var look func(i int)
+	look = func(i int) { // of a heap, what lies below something later is later
+		if i >= len(s.agenda) || s.agenda[i].at.After(t) {
+			return
 		}
+		if s.agenda[i].at.After(last) {
+			last = s.agenda[i].at
+		}
+		look(2*i + 1)
+		look(2*i + 2)
 	}
+	look(0)
 	return last
 }
 
@@ -199,6 +204,7 @@ func (s *Storefront) advance() error {
 func (s *Storefront) planTo(t time.Time) error {
 	for s.ahead != nil && !s.ahead.At.After(t) {
 		s.planInvoice(s.ahead)
+		s.ledger.Lines += len(s.ahead.Lines)
 		if err := s.advance(); err != nil {
 			return err
 		}
@@ -235,12 +241,12 @@ func (s *Storefront) answerMail() {
 }
 
 // void reports whether a will not happen after all: a cart that is no longer
-// there cannot be recovered, and nobody visits once the file has ended.
+// there cannot be recovered, and nobody just visits once the file has ended.
 func (s *Storefront) void(a *action) bool {
 	if a.recovers {
 		return a.shopper.cart != a.cart
 	}
-	return s.ended && a.kind == noHit && a.at.After(s.end)
+	return s.ended && a.kind == noHit && !a.accounts && a.at.After(s.end)
 }
 
 func (s *Storefront) do(ctx context.Context, a *action, now time.Time) error {
@@ -266,7 +272,6 @@ func (s *Storefront) do(ctx context.Context, a *action, now time.Time) error {
 func (s *Storefront) count(a *action) {
 	s.ledger.Posted++
 	s.ledger.PostedIDs.Add(a.call.MessageID)
-	s.ledger.Lines += len(a.lines)
 	switch a.call.Event {
 	case "Order Completed":
 		s.ledger.Orders++
@@ -313,7 +318,6 @@ func (s *Storefront) shopper(id, country string) *shopper {
 		who = newShopper(s.seed, id, country)
 		s.shoppers[id] = who
 		s.byEmail[who.email] = who
-		s.ledger.Customers++
 	}
 	return who
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,7 +90,7 @@ func (d *demo) run(ctx context.Context, out io.Writer, inboxChosen bool) error {
 
 	err = stage.play(ctx, out)
 	switch {
-	case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+	case ctx.Err() != nil: // whatever err says, it is of stopping
 		fmt.Fprintf(out, "stopped at %s; promises are checked at the end of the year\n", stage.clock.Now().In(stage.zone).Format(time.DateTime))
 		return nil
 	case err != nil:
@@ -103,7 +102,7 @@ func (d *demo) run(ctx context.Context, out io.Writer, inboxChosen bool) error {
 	}
 	if !d.exit {
 		fmt.Fprintf(out, "\nEvery mail is at %s until Ctrl-C.\n", stage.inbox.URL())
-		if err := stage.wait(ctx); err != nil {
+		if err := stage.wait(); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
 	}

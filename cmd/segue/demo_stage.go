@@ -62,7 +62,9 @@ type stage struct {
 	began time.Time
 	start time.Time // of the shop's year
 	group *errgroup.Group
-	stop  context.CancelFunc
+	// running ends when a station fails, or stop is called.
+	running context.Context
+	stop    context.CancelFunc
 
 	closers []func()
 }
@@ -215,6 +217,7 @@ func (s *stage) play(ctx context.Context, out io.Writer) error {
 	running, stop := context.WithCancel(ctx)
 	s.stop = stop
 	s.group, running = errgroup.WithContext(running)
+	s.running = running
 	if _, err := applyPlaybook(ctx, s.kafka, "", s.playbook, s.clock.Now()); err != nil {
 		return err
 	}
@@ -293,9 +296,9 @@ func (s *stage) see() func() (*scene, []string) {
 	}
 }
 
-// wait keeps everything up until ctx ends.
-func (s *stage) wait(ctx context.Context) error {
-	<-ctx.Done()
+// wait keeps everything up until Ctrl-C.
+func (s *stage) wait() error {
+	<-s.running.Done()
 	s.stop()
 	return s.group.Wait()
 }

@@ -49,9 +49,9 @@ func printSum(out io.Writer, sc *scene, did storefront.Ledger, year, took time.D
 	fmt.Fprintf(out, `
 %.0f days in %.0f s: %s events of %s shoppers
 
-  orders     %s lines, each accounted for: %s orders (%s of guests), %s refunded lines, %s corrections of stock
+  orders     %s lines: %s orders (%s of guests), %s refunded lines, %s corrections of stock
   mail       %s sent, %s opened (%s), %s clicked (%s), %s unsubscribed
-  not sent   %s skipped, %s beaten by an order, %s failed, %s stale; held for a better moment: %s times
+  not sent   %s skipped, %s cancelled, %s failed, %s stale; held for a better moment: %s times
   recovered  %s carts, £%s: orders within a day of a click
 `,
 		year.Hours()/24, took.Seconds(), thousands(sc.Events), thousands(sc.Shoppers),

@@ -18,7 +18,6 @@ type tally struct {
 	zone  *time.Location // of the store
 	order []string       // segments, as the playbook has them
 
-	at       time.Time
 	events   int
 	shoppers int
 	members  map[string]int

@@ -48,6 +48,23 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// The whole year of the embedded part: what make demo checks at its end.
+func TestDemoYear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes the better part of a minute")
+	}
+	var out, errs bytes.Buffer
+	if code := execute(t.Context(), []string{"demo", "--exit", "--speed", "0", "--inbox", "127.0.0.1:0"}, nil, &out, &errs); code != 0 {
+		t.Fatalf("exit code: got %d, want 0\n%s%s", code, errs.String(), out.String())
+	}
+	_, sum, _ := strings.Cut(out.String(), " days in ")
+	for _, want := range []string{"24,860 lines: 1,201 orders (12 of guests), 751 refunded lines, 9 corrections of stock", " 0 failed, 0 stale;"} {
+		if !strings.Contains(sum, want) {
+			t.Errorf("summary: got\n%s\nwant %q in it", sum, want)
+		}
+	}
+}
+
 // Two runs of a seed send the same mails.
 func TestDemoIsRepeatable(t *testing.T) {
 	run := func() string {

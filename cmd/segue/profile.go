@@ -66,4 +66,3 @@ func showProfile(ctx context.Context, out io.Writer, a Admin, customer string) e
 	_, err = text.WriteTo(out)
 	return err
 }
-

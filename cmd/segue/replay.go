@@ -252,11 +252,13 @@ func (e *replayEngine) runTo(ctx context.Context, at int64) error {
 }
 
 // feedBack folds what the fold itself wrote to events, until nothing is left.
+// It comes back a moment later, never at the instant itself: there a record
+// goes before a wake-up.
 func (e *replayEngine) feedBack(ctx context.Context) error {
 	for len(e.back) > 0 && e.err == nil {
 		r := e.back[0]
 		e.back = e.back[1:]
-		if err := e.fold.Record(ctx, r.at, r.key, r.value); err != nil {
+		if err := e.fold.Record(ctx, r.at+1, r.key, r.value); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"segue/schemas"
 )
 
-var errNotAcknowledged = errors.New("Kafka has not acknowledged")
+var errNotAcknowledged = errors.New("not acknowledged by Kafka")
 
 // record is e as it goes to Kafka. In virtual time its stamp is the log's time.
 func (s *Station) record(e *schemas.Event) *kgo.Record {

@@ -239,12 +239,14 @@ func (s *step) merge(m *schemas.Merge, live bool) bool {
 	if s.merged == nil {
 		return false
 	}
-	facts.Merge(s.p, s.merged, s.now)
+	carts := facts.Merge(s.p, s.merged, s.now)
 	if s.pb != nil {
 		s.pb.Keep(s.p, s.now)
 		s.journeys.Ordered(s.p.Orders.Last)
-		if live {
-			s.journeys.Joined()
+		for _, started := range carts {
+			if live {
+				s.journeys.Joined(started)
+			}
 		}
 	}
 	return live

@@ -62,6 +62,12 @@ func (s *Station) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no event of this customer was ever seen", http.StatusNotFound)
 		return
 	}
+	if p.Playbook != "" {
+		if err := s.task.Load(r.Context(), p.Playbook); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+	}
 	answer, err := s.task.known(p, s.clock.Now().UnixMilli())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

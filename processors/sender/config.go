@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,6 +53,8 @@ type SMTP struct {
 	User, Password string
 	// TLS is "tls" from the first byte, "starttls", or "none" ("" is none too).
 	TLS string
+	// RootCAs are the machine's if nil.
+	RootCAs *x509.CertPool
 	// Timeout bounds connecting, and each answer; default 1 minute.
 	Timeout time.Duration
 	// Connections that work side by side; default 4. At most handOverDepth times

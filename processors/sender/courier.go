@@ -167,7 +167,7 @@ func (c *courier) connect(ctx context.Context) error {
 		return err
 	}
 	host, _, _ := net.SplitHostPort(c.smtp.Addr)
-	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	secure := &tls.Config{ServerName: host, RootCAs: c.smtp.RootCAs, MinVersion: tls.VersionTLS12}
 	var client *smtp.Client
 	switch c.smtp.TLS {
 	case "tls":

@@ -40,6 +40,7 @@
 // by then, and does not send it. What is in hand is bounded by SMTP.Connections,
 // so that a crash leaves few in doubt. An answer that is lost after the mail's
 // last byte leaves it in doubt too: the server may have taken it. Outcomes in
-// attempts go, as tombstones, when the log has dropped their deliveries: so long
-// can an operator set the group's offset back without sending anything again.
+// attempts become tombstones when a session begins whose log has dropped their
+// deliveries: so long can an operator set the group's offset back, and nothing is
+// sent again.
 package sender

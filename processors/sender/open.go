@@ -106,11 +106,10 @@ func (s *session) newWriter() (*kgo.Client, error) {
 }
 
 func (s *session) readerOpts() []kgo.Opt {
-	return append(s.Kafka[:len(s.Kafka):len(s.Kafka)],
+	return append(append([]kgo.Opt{kgo.FetchMaxWait(fetchWait)}, s.Kafka...),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // without them the end is never reached
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 	)

@@ -103,7 +103,7 @@ func (s *session) loop(ctx context.Context, stop <-chan struct{}) error {
 			return nil
 		}
 		takes := s.takes
-		if len(s.ledger.open) >= window || stopping {
+		if s.full() || stopping {
 			takes = nil
 		}
 		var clock <-chan struct{}
@@ -197,8 +197,12 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 			}
 		}
 	}
+	next := min(s.taken, s.looked)
+	if s.full() { // what is not taken waits for others to end
+		next = s.looked
+	}
 	s.owner.publish(standing{
-		live: true, next: min(s.taken, s.looked), offset: s.ledger.oldest(s.taken), busy: busy, at: p.at, open: len(s.ledger.open),
+		live: true, next: next, offset: s.ledger.oldest(s.taken), busy: busy, at: p.at, open: len(s.ledger.open),
 	})
 	return p, nil
 }
@@ -209,6 +213,9 @@ func (s *session) leave() {
 	s.gate.give(s.places - s.ledger.inHand)
 	s.places = s.ledger.inHand
 }
+
+// full: no more deliveries are taken until some have ended.
+func (s *session) full() bool { return len(s.ledger.open) >= window }
 
 // pending reports whether something waits to be recorded.
 func (s *session) pending() bool {

@@ -105,6 +105,7 @@ func (s *Station) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			s.commitOffsets(hard)
+			s.readiness()
 		case <-ctx.Done():
 			s.release(hard, s.ours())
 			return nil
@@ -121,12 +122,11 @@ func (s *Station) Run(ctx context.Context) error {
 func (s *Station) join(ctx context.Context) (*kgo.Client, error) {
 	topic := s.topic(schemas.Deliveries)
 	ready := make(chan struct{})
-	opts := append(s.Kafka[:len(s.Kafka):len(s.Kafka)],
+	opts := append(append([]kgo.Opt{kgo.SessionTimeout(sessionTimeout)}, s.Kafka...),
 		kgo.ConsumerGroup(s.group()),
 		kgo.InstanceID(s.Prefix+s.Instance),
 		kgo.ConsumeTopics(topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.SessionTimeout(sessionTimeout),
 		kgo.RebalanceTimeout(2*patience),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -320,6 +320,8 @@ func (s *Station) readiness() {
 		}
 	}
 	switch {
+	case len(owners) == 0 && !s.member():
+		s.Ready(false, "joining the group of senders")
 	case len(owners) == 0:
 		s.Ready(true, "no partitions: others have them")
 	case live < len(owners):
@@ -327,6 +329,18 @@ func (s *Station) readiness() {
 	default:
 		s.Ready(true, fmt.Sprintf("%d partitions", live))
 	}
+}
+
+// member reports whether the group has taken us in.
+func (s *Station) member() bool {
+	s.mu.Lock()
+	client := s.client
+	s.mu.Unlock()
+	if client == nil {
+		return false
+	}
+	_, generation := client.GroupMetadata()
+	return generation > 0
 }
 
 // hook asks the test whether the process dies here. Then nothing is finished.

@@ -153,7 +153,8 @@ func TestPoison(t *testing.T) {
 	r := newRig(t, streamtest.Fake(t), 1)
 	m := newMachine("a")
 	c := r.config(m)
-	c.ApplyInterval = time.Hour // the panic meets a state that is in memory alone
+	c.ApplyInterval = time.Hour     // the panic meets a state that is in memory alone
+	c.Clock = NewVirtualClock(past) // no ticks
 	x := r.start(c)
 	at := past
 	say := func(key, value string) {
@@ -193,7 +194,9 @@ func TestPoison(t *testing.T) {
 	}
 	before := s
 	m.lose(0) // what is folded again silently meets the panic, too
-	x = r.start(r.config(m))
+	c = r.config(m)
+	c.Clock = NewVirtualClock(past)
+	x = r.start(c)
 	r.settle(x)
 	if s, _, err := x.p.View(t.Context(), "ada"); err != nil || fmt.Sprint(s) != fmt.Sprint(before) {
 		t.Errorf("after a restart View = %+v, %v, want %+v", s, err, before)
@@ -300,17 +303,17 @@ func TestStormWithinMemory(t *testing.T) {
 	m := newMachine("a")
 	c := r.config(m)
 	c.Memory = 1 << 20 // a quarter of it may be unwritten: some 600 customers
-	c.ApplyInterval = time.Hour
+	c.ApplyInterval, c.DrainBudget = time.Hour, 1000
 	most := int64(0)
-	var p *Processor[toyState, string]
+	var p atomic.Pointer[Processor[toyState, string]]
 	c.Hook = func(step string) error {
-		if p != nil {
+		if p := p.Load(); p != nil {
 			most = max(most, p.touchedBytes())
 		}
 		return nil
 	}
 	x := r.start(c)
-	p = x.p
+	p.Store(x.p)
 	r.settle(x)
 	x.stop()
 	if err := x.wait(); err != nil {

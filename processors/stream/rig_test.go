@@ -103,7 +103,7 @@ func (r *rig) settle(all ...*running) {
 		}
 		next := map[int32]int64{}
 		for _, x := range all {
-			n, ok := x.p.Settled(time.Now())
+			n, ok := x.p.Settled(x.p.c.Clock.Now())
 			if !ok && len(all) == 1 {
 				return false
 			}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -182,8 +181,8 @@ func (o *oracle) advance(in Input) {
 func (o *oracle) drain(before int64) {
 	for {
 		due, key := before, ""
-		for _, k := range slices.Sorted(mapKeys(o.next)) {
-			if n := o.next[k]; n != 0 && n < due {
+		for k, n := range o.next {
+			if n != 0 && (n < due || n == due && k < key) {
 				due, key = n, k
 			}
 		}
@@ -210,16 +209,6 @@ func (o *oracle) record(r record) {
 		for k, n := range o.next {
 			if n == 0 || n > o.clock {
 				o.next[k] = o.clock
-			}
-		}
-	}
-}
-
-func mapKeys[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
 			}
 		}
 	}

@@ -6,7 +6,8 @@
 // Not obvious: windows and tallies use the instant at which a thing happened,
 // clamped to the partition's clock, and lists are kept in that order, so that
 // events which arrive out of order leave the same profile, as far as what is
-// kept reaches. A repeated event id changes nothing.
+// kept reaches; only what lies in a cart follows the arrival of its changes. A
+// repeated event id changes nothing.
 package facts
 
 import (

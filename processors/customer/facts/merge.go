@@ -21,8 +21,9 @@ func Redirect(p *profile.Profile, known string) *profile.Profile {
 // Merge brings what an anonymous visitor did into the customer it became. What
 // happened is merged by when it happened; what the customer is (name, address,
 // holdout) stays, and gaps are filled. Instants are clamped to now: the other
-// partition's clock may be ahead.
-func Merge(p, from *profile.Profile, now int64) {
+// partition's clock may be ahead. The starts of the carts that came along are
+// returned.
+func Merge(p, from *profile.Profile, now int64) (carts []int64) {
 	clamp(from, now)
 	fill := func(field *string, value string) {
 		if *field == "" {
@@ -46,6 +47,14 @@ func Merge(p, from *profile.Profile, now int64) {
 	p.FirstSeen = earliest(p.FirstSeen, from.FirstSeen)
 	p.LastSeen = max(p.LastSeen, from.LastSeen)
 
+	from.Orders.Recent = slices.DeleteFunc(from.Orders.Recent, func(o profile.Order) bool { // both may have heard of one
+		known := o.ID != "" && slices.ContainsFunc(p.Orders.Recent, func(x profile.Order) bool { return x.ID == o.ID })
+		if known && !o.Cancelled {
+			from.Orders.Count--
+			from.Orders.ValueMicros -= o.ValueMicros
+		}
+		return known
+	})
 	for _, t := range [][2]*profile.Tally{
 		{&p.Orders.Tally, &from.Orders.Tally}, {&p.Views.Tally, &from.Views.Tally}, {&p.Visits, &from.Visits}, {&p.Sent, &from.Sent},
 		{&p.Opened, &from.Opened}, {&p.Clicked, &from.Clicked}, {&p.Tickets.Tally, &from.Tickets.Tally}} {
@@ -67,18 +76,19 @@ func Merge(p, from *profile.Profile, now int64) {
 	}
 	p.Tickets.Open = append(p.Tickets.Open, from.Tickets.Open...)
 	p.Tickets.Open = p.Tickets.Open[:min(len(p.Tickets.Open), profile.MaxNamed)]
-	mergeCarts(p, from.Carts)
+	carts = mergeCarts(p, from.Carts)
 	mergeSeries(p, from.Series)
 	for _, s := range from.Seen {
 		if len(p.Seen) < profile.MaxSeen {
 			p.Seen = insert(p.Seen, s, func(x *profile.Seen) int64 { return x.At }, profile.MaxSeen)
 		}
 	}
+	return carts
 }
 
 // mergeCarts takes over the carts that no order has closed; one with an id that
 // is known already adds its items to that cart.
-func mergeCarts(p *profile.Profile, carts []profile.Cart) {
+func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 	for _, k := range carts {
 		same := slices.IndexFunc(p.Carts, func(x profile.Cart) bool { return x.ID != "" && x.ID == k.ID })
 		if same >= 0 {
@@ -94,9 +104,11 @@ func mergeCarts(p *profile.Profile, carts []profile.Cart) {
 		}
 		k.Done = nil
 		p.Carts = insert(p.Carts, k, func(x *profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
+		started = append(started, k.StartedAt)
 	}
 	last := p.Orders.Last
 	p.Carts = slices.DeleteFunc(p.Carts, func(k profile.Cart) bool { return k.ChangedAt <= last })
+	return started
 }
 
 func mergeSeries(p *profile.Profile, series []profile.Series) {

@@ -116,22 +116,23 @@ func (b *Book) CartChanged(started int64, late bool) {
 	}
 }
 
-// Joined starts the journeys of carts that an anonymous visitor brought along.
+// Joined starts the journeys of a cart that an anonymous visitor brought along.
 // Becoming known is a sign of life: what would be due already waits once more.
-func (b *Book) Joined() {
-	for i := range b.Profile.Carts {
-		k := &b.Profile.Carts[i]
-		for n := range b.Playbook.Journeys {
-			j := &b.Playbook.Journeys[n]
-			if _, running := b.find(j.Name, cartInstance(k)); running || j.Start.Kind != playbook.CartAbandoned {
-				continue
-			}
-			due := k.ChangedAt + j.Steps[0].After
-			if due <= b.Now {
-				due = b.Now + j.Steps[0].After
-			}
-			b.startCart(j, k, due)
+func (b *Book) Joined(started int64) {
+	k := b.cart(started)
+	if k == nil {
+		return
+	}
+	for i := range b.Playbook.Journeys {
+		j := &b.Playbook.Journeys[i]
+		if j.Start.Kind != playbook.CartAbandoned {
+			continue
 		}
+		due := k.ChangedAt + j.Steps[0].After
+		if due <= b.Now {
+			due = b.Now + j.Steps[0].After
+		}
+		b.startCart(j, k, due)
 	}
 }
 

@@ -81,7 +81,11 @@ type Inbox struct {
 }
 
 // Marks is what the reader of a mail did.
-type Marks struct{ Opened, Clicked, Unsubscribed bool }
+type Marks struct {
+	Opened       bool `json:"opened,omitempty"`
+	Clicked      bool `json:"clicked,omitempty"`
+	Unsubscribed bool `json:"unsubscribed,omitempty"`
+}
 
 // kept is a mail without its bodies, and all of it compressed.
 type kept struct {

@@ -62,7 +62,7 @@ func parts(t *testing.T, raw []byte) (header netmail.Header, text, html string) 
 
 func TestComposeAWholeMail(t *testing.T) {
 	files := map[string][]byte{
-		"cart.html": []byte(`<html><head><title>no</title></head><body><div style="display: none">preview</div>
+		"cart.html": []byte(`<html><head><title>no</title></head><body><div style="display: none">preview</div><b aria-hidden="true">♥</b>
 <h1>Hello {{ customer.first_name }}</h1><table>{% for item in cart.items %}{% include "row.html" %}{% endfor %}</table>
 <p>{{ cart.count }} things wait. <a href="https://shop.example/cart">Back to your cart</a></p>{{ missing.name }}
 <p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">Unsubscribe</a></p></body></html>`),

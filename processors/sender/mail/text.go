@@ -89,13 +89,14 @@ func around(n *html.Node) int {
 	return 0
 }
 
+// hidden: not for reading, by eye or aloud.
 func hidden(n *html.Node) bool {
 	switch n.DataAtom {
 	case atom.Head, atom.Style, atom.Script, atom.Title, atom.Template:
 		return true
 	}
 	style := strings.ReplaceAll(strings.ToLower(attr(n, "style")), " ", "")
-	return strings.Contains(style, "display:none")
+	return strings.Contains(style, "display:none") || attr(n, "aria-hidden") == "true"
 }
 
 func attr(n *html.Node, key string) string {

@@ -1,0 +1,108 @@
+package segment
+
+import (
+	"reflect"
+	"testing"
+
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+const (
+	now  = int64(1_768_212_000_000)
+	hour = int64(3_600_000)
+)
+
+func segments(t *testing.T, yaml string) []playbook.Segment {
+	t.Helper()
+	pb, err := playbook.Parse("p.yaml", []byte("store: {name: S, url: https://s.example, currency: GBP, time_zone: UTC}\n"+
+		"brand: {from: S <a@s.example>, address: Here}\nsegments:\n"+yaml), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pb.Segments
+}
+
+// told is the changes, as +entered and -left.
+func told(changes []Change) (all []string) {
+	for _, c := range changes {
+		sign := "-"
+		if c.Entered {
+			sign = "+"
+		}
+		all = append(all, sign+c.Segment)
+	}
+	return all
+}
+
+func TestTwoThresholds(t *testing.T) {
+	s := segments(t, "  big: {enter: orders.count >= 3, leave: orders.count < 2}\n")
+	p := &profile.Profile{}
+	for _, c := range []struct {
+		orders int64
+		want   []string
+	}{{2, nil}, {3, []string{"+big"}}, {2, nil}, {1, []string{"-big"}}, {2, nil}, {3, []string{"+big"}}} {
+		p.Orders.Count = c.orders
+		if got, _ := Changes(p, s, now); !reflect.DeepEqual(told(got), c.want) {
+			t.Errorf("%d orders: %v, want %v", c.orders, told(got), c.want)
+		}
+	}
+}
+
+func TestWhereBothHoldNobodyEnters(t *testing.T) {
+	s := segments(t, "  odd: {enter: orders.count >= 1, leave: orders.count >= 1}\n")
+	p := &profile.Profile{}
+	p.Orders.Count = 1
+	for range 3 {
+		if got, next := Changes(p, s, now); got != nil || next != 0 {
+			t.Errorf("changes %v, next %d, want none", told(got), next)
+		}
+	}
+}
+
+// Time alone changes a membership at exactly the instant that was announced.
+func TestNext(t *testing.T) {
+	s := segments(t, "  fresh: {enter: since(last.order) < hours(2)}\n  old: {enter: since(last.order) >= hours(3)}\n")
+	p := &profile.Profile{}
+	p.Orders.Count, p.Orders.Last = 1, now
+	got, next := Changes(p, s, now)
+	if !reflect.DeepEqual(told(got), []string{"+fresh"}) || next != now+2*hour {
+		t.Errorf("at once: %v, next in %d ms", told(got), next-now)
+	}
+	if got, _ := Changes(p, s, next-1); got != nil {
+		t.Errorf("a millisecond before: %v", told(got))
+	}
+	if got, next = Changes(p, s, next); !reflect.DeepEqual(told(got), []string{"-fresh"}) || next != now+3*hour {
+		t.Errorf("then: %v, next in %d ms", told(got), next-now)
+	}
+	if got, next = Changes(p, s, next); !reflect.DeepEqual(told(got), []string{"+old"}) || next != 0 {
+		t.Errorf("at last: %v, next %d", told(got), next)
+	}
+	if want := []profile.Membership{{Segment: "old", Since: now + 3*hour}}; !reflect.DeepEqual(p.Segments, want) {
+		t.Errorf("memberships %v, want %v", p.Segments, want)
+	}
+}
+
+func TestGone(t *testing.T) {
+	p := &profile.Profile{Segments: []profile.Membership{{Segment: "a"}, {Segment: "b"}, {Segment: "c"}}}
+	got, _ := Changes(p, segments(t, "  b: {enter: orders.count == 0}\n"), now)
+	if !reflect.DeepEqual(told(got), []string{"-a", "-c"}) || got[0].Reason != "no longer in the playbook" {
+		t.Errorf("changes %+v", got)
+	}
+	if got := Leave(p, "became ada"); !reflect.DeepEqual(told(got), []string{"-b"}) || p.Segments != nil {
+		t.Errorf("Leave = %+v, and %v stays", got, p.Segments)
+	}
+}
+
+func TestWhy(t *testing.T) {
+	s := segments(t, "  big: {enter: orders.count >= 3, leave: orders.count < 2}\n")
+	p := &profile.Profile{}
+	p.Orders.Count = 3
+	if got, want := Why(&s[0], p, now), "orders.count >= 3 (3)"; got != want {
+		t.Errorf("Why = %q, want %q", got, want)
+	}
+	Changes(p, s, now)
+	if got, want := Why(&s[0], p, now), "orders.count < 2 (3)"; got != want {
+		t.Errorf("Why = %q, want %q", got, want)
+	}
+}

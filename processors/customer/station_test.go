@@ -1,0 +1,265 @@
+package customer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/processors/stream"
+	"segue/processors/stream/streamtest"
+	"segue/schemas"
+	"segue/schemas/playbook"
+)
+
+const partitions = 2
+
+// shopfront is a cluster, one clock, and a station on them.
+type shopfront struct {
+	*streamtest.Cluster
+	t     *testing.T
+	clock *stream.VirtualClock
+}
+
+func newShopfront(t *testing.T) *shopfront {
+	s := &shopfront{Cluster: streamtest.Fake(t), t: t, clock: stream.NewVirtualClock(time.UnixMilli(monday))}
+	s.Create(partitions, schemas.Events, schemas.SegmentChanges, schemas.Deliveries, schemas.Profiles, schemas.DeadLetters)
+	s.Create(1, schemas.Playbooks)
+	return s
+}
+
+// start runs a station on an empty disk. stop ends it and waits.
+func (s *shopfront) start(instance string) (station *Station, stop func()) {
+	s.t.Helper()
+	station, err := New(Config{Kafka: s.Opts(), Prefix: s.Prefix, Instance: instance, Dir: s.t.TempDir(), Memory: 64 << 20, Salt: "salt",
+		Clock: s.clock, CommitSpacing: -1})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- station.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("Run: %v", err)
+		}
+	}
+	s.t.Cleanup(stop)
+	return station, stop
+}
+
+func (s *shopfront) apply(pb *playbook.Playbook) {
+	s.Produce(&kgo.Record{Topic: schemas.Playbooks, Key: []byte(pb.Version), Value: schemas.Encode(pb.Message()), Timestamp: s.clock.Now()})
+	for p := range int32(partitions) {
+		s.Produce(&kgo.Record{Topic: schemas.Events, Partition: p, Timestamp: s.clock.Now(),
+			Value: schemas.Encode(&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}})})
+	}
+}
+
+func (s *shopfront) events(lines ...string) {
+	for _, line := range lines {
+		name, _, _ := strings.Cut(line, " ")
+		s.Produce(&kgo.Record{Topic: schemas.Events, Key: []byte(name), Timestamp: s.clock.Now(), Value: encoded(s.t, line, s.clock.Now().UnixMilli())})
+	}
+}
+
+// runTo moves the clock from instant to instant, each time the station is done.
+func (s *shopfront) runTo(station *Station, end time.Time) {
+	s.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	quiet := func() bool {
+		next, ok := station.Settled(s.clock.Now())
+		for p, end := range s.Ends(schemas.Events) {
+			ok = ok && next[p] >= end
+		}
+		return ok
+	}
+	for {
+		for !quiet() {
+			if time.Now().After(deadline) {
+				s.t.Fatalf("the station is not done at %s", s.clock.Now())
+			}
+			time.Sleep(time.Millisecond)
+		}
+		at, ok := s.clock.Next()
+		if !ok || at.After(end) {
+			if s.clock.Now().Equal(end) {
+				return
+			}
+			at = end
+		}
+		s.clock.MoveTo(at)
+	}
+}
+
+// said is what the station wrote to a topic, customer by customer.
+func (s *shopfront) said(topic string) []string {
+	var all []string
+	for _, records := range s.Committed(topic) {
+		for _, r := range records {
+			line := string(r.Key) + " "
+			switch topic {
+			case schemas.Deliveries:
+				var c schemas.DeliveryCommand
+				if err := schemas.Decode(r.Value, &c); err != nil {
+					s.t.Fatal(err)
+				}
+				if c.GetSend() != nil {
+					line += fmt.Sprint(c.GetSend().GetMessage(), " ", (schemas.Millis(c.GetSend().GetDueAt())-monday)/3_600_000, "h")
+				} else {
+					line += "cancel: " + c.GetCancel().GetReason()
+				}
+			case schemas.SegmentChanges:
+				var c schemas.SegmentChange
+				if err := schemas.Decode(r.Value, &c); err != nil {
+					s.t.Fatal(err)
+				}
+				line += fmt.Sprint(c.GetSegment(), " ", c.GetEntered())
+			case schemas.DeadLetters:
+				line += string(r.Value)
+			}
+			all = append(all, line)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (s *shopfront) want(topic string, want ...string) {
+	s.t.Helper()
+	if got := s.said(topic); !slices.Equal(got, want) {
+		s.t.Errorf("%s:\ngot  %q\nwant %q", topic, got, want)
+	}
+}
+
+// The whole station: a cart is left, its mail is decided an hour later to the
+// millisecond; the disk is lost, and the next step still comes, once.
+func TestStation(t *testing.T) {
+	s := newShopfront(t)
+	pb := parse(t, shop(t))
+	s.apply(pb)
+	station, stop := s.start("a")
+	s.events("ada identify email=ada@example.com", "ada subscribe", "ada view sku=mug", "ada view sku=jug", "ada view sku=bowl", "ada cart_add sku=mug price=12.50",
+		"bob order order=o1 total=20", "bob visit")
+	s.runTo(station, time.UnixMilli(monday).Add(2*time.Hour))
+	s.want(schemas.SegmentChanges, "ada browsing true", "bob buyer true")
+	s.want(schemas.Deliveries, "ada reminder 1h")
+
+	ask := func(id string) (int, known) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/customers/"+id, nil)
+		r.SetPathValue("id", id)
+		station.ServeHTTP(w, r)
+		var k known
+		if w.Code == http.StatusOK {
+			if err := json.Unmarshal(w.Body.Bytes(), &k); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return w.Code, k
+	}
+	code, ada := ask("ada")
+	if code != http.StatusOK || !strings.Contains(string(ada.Profile), `ada@example.com`) || strings.Contains(string(ada.Profile), `"fold"`) || ada.Playbook != pb.Version {
+		t.Errorf("GET /customers/ada: %d %s, playbook %s", code, ada.Profile, ada.Playbook)
+	}
+	since, at := time.UnixMilli(monday).UTC(), time.UnixMilli(monday).UTC().Add(25*time.Hour)
+	if len(ada.Segments) != 2 || !ada.Segments[0].In || !ada.Segments[0].Since.Equal(since) || ada.Segments[0].Why != "views.within(days(7)) >= 3 (3)" ||
+		ada.Segments[1].In || ada.Segments[1].Why != "orders.count >= 1 (0)" {
+		t.Errorf("segments: %+v", ada.Segments)
+	}
+	if len(ada.Journeys) != 1 || ada.Journeys[0].NextStep != 2 || !ada.Journeys[0].At.Equal(at) || ada.Journeys[0].Delivery == "" {
+		t.Errorf("journeys: %+v", ada.Journeys)
+	}
+	if code, _ := ask("nobody"); code != http.StatusNotFound {
+		t.Errorf("GET /customers/nobody: %d, want 404", code)
+	}
+
+	stop()
+	s.events("ada named name=Quiz")
+	station, stop = s.start("a")
+	s.runTo(station, time.UnixMilli(monday).Add(26*time.Hour))
+	stop()
+	s.want(schemas.Deliveries, "ada cancel: step 2 is due", "ada reminder 1h", "ada second 25h")
+	s.want(schemas.SegmentChanges, "ada browsing true", "bob buyer true")
+	s.want(schemas.DeadLetters)
+}
+
+// Of two instances one owns a customer; the other says so.
+func TestTwoInstances(t *testing.T) {
+	s := newShopfront(t)
+	s.apply(parse(t, shop(t)))
+	var names []string
+	for i := range 20 {
+		names = append(names, fmt.Sprintf("c%d", i))
+		s.events(names[i] + " visit")
+	}
+	a, _ := s.start("a")
+	b, _ := s.start("b")
+	answers := func(station *Station) (codes []int) {
+		for _, name := range names {
+			w := httptest.NewRecorder()
+			station.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/customers/"+name, nil))
+			codes = append(codes, w.Code)
+		}
+		return codes
+	}
+	shared := func() bool {
+		of, other := answers(a), answers(b)
+		for i := range names {
+			if min(of[i], other[i]) != http.StatusOK || max(of[i], other[i]) != http.StatusMisdirectedRequest {
+				return false
+			}
+		}
+		return slices.Contains(of, http.StatusOK) && slices.Contains(other, http.StatusOK)
+	}
+	for deadline := time.Now().Add(30 * time.Second); !shared(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("a answers %v, b %v: want 200 from one and 421 from the other", answers(a), answers(b))
+		}
+	}
+}
+
+// A record that cannot be folded lies in dead-letters; the next ones go on.
+func TestStationGoesOnAfterADeadLetter(t *testing.T) {
+	s := newShopfront(t)
+	s.apply(parse(t, shop(t)))
+	station, _ := s.start("a")
+	s.Produce(&kgo.Record{Topic: schemas.Events, Key: []byte("ada"), Value: []byte("{nonsense"), Timestamp: s.clock.Now()})
+	s.events("ada order order=o1 total=20")
+	s.runTo(station, s.clock.Now())
+	s.want(schemas.DeadLetters, "ada {nonsense")
+	s.want(schemas.SegmentChanges, "ada buyer true")
+}
+
+// A version that is in force but nowhere to be found is an error that says what
+// to do.
+func TestPublishedPlaybooks(t *testing.T) {
+	s := newShopfront(t)
+	table, err := stream.NewTable(s.Opts(), s.Prefix+schemas.Playbooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	_, err = published{table}.Playbook(t.Context(), "main@0123456789ab")
+	if err == nil || !strings.Contains(err.Error(), "segue playbook apply") {
+		t.Errorf("Playbook = %v, want what to do", err)
+	}
+	pb := parse(t, shop(t))
+	s.apply(pb)
+	if got, err := (published{table}).Playbook(t.Context(), pb.Version); err != nil || got.Version != pb.Version {
+		t.Errorf("Playbook(%s) = %v, %v", pb.Version, got, err)
+	}
+}

@@ -1,0 +1,219 @@
+package sender
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"segue/processors/sender/mail"
+)
+
+var letter = mail.Message{From: "hello@shop.example", To: "ada@example.com", Raw: []byte("Subject: x\r\n\r\nwords\r\n.\r\nmore\r\n")}
+
+// post is a mail server that asks for a password, if it has one, and says what
+// it is told to, once.
+type post struct {
+	password string
+	mail     func(c *smtp.Conn) error // at MAIL
+	data     func(c *smtp.Conn, r io.Reader) error
+	said     atomic.Bool
+	taken    atomic.Int32
+	met      atomic.Int32 // connections
+}
+
+type postSession struct {
+	*post
+	conn *smtp.Conn
+	user bool
+}
+
+func (p *post) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	p.met.Add(1)
+	return &postSession{post: p, conn: c}, nil
+}
+
+func (s *postSession) Reset()                               {}
+func (s *postSession) Logout() error                        { return nil }
+func (s *postSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (s *postSession) AuthMechanisms() []string             { return []string{sasl.Plain} }
+
+func (s *postSession) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, password string) error {
+		if user != "segue" || password != s.password {
+			return errors.New("wrong")
+		}
+		s.user = true
+		return nil
+	}), nil
+}
+
+func (s *postSession) Mail(string, *smtp.MailOptions) error {
+	if s.password != "" && !s.user {
+		return smtp.ErrAuthRequired
+	}
+	if s.mail != nil && !s.said.Swap(true) {
+		return s.mail(s.conn)
+	}
+	return nil
+}
+
+func (s *postSession) Data(r io.Reader) error {
+	if s.data != nil && !s.said.Swap(true) {
+		return s.data(s.conn, r)
+	}
+	if _, err := io.ReadAll(r); err != nil {
+		return err
+	}
+	s.taken.Add(1)
+	return nil
+}
+
+// open serves p with the given way of TLS, and returns a courier for it.
+func (p *post) open(t *testing.T, security string) *courier {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, pool := certificate(t)
+	s := smtp.NewServer(p)
+	s.AllowInsecureAuth = true
+	s.ErrorLog = quietLog{}
+	if security != "none" {
+		s.TLSConfig = cert
+	}
+	if security == "tls" {
+		l = tls.NewListener(l, cert)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(l)
+	}()
+	c := &courier{name: "localhost", smtp: SMTP{Addr: l.Addr().String(), TLS: security, Timeout: 5 * time.Second, RootCAs: pool, Dial: new(net.Dialer).DialContext}}
+	t.Cleanup(func() {
+		c.hangUp()
+		s.Close()
+		<-done
+	})
+	return c
+}
+
+type quietLog struct{}
+
+func (quietLog) Printf(string, ...any) {}
+func (quietLog) Println(...any)        {}
+
+func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
+}
+
+func TestCourierLogsIn(t *testing.T) {
+	for _, security := range []string{"none", "starttls", "tls"} {
+		p := &post{password: "secret"}
+		c := p.open(t, security)
+		c.smtp.User, c.smtp.Password = "segue", "secret"
+		for range 2 {
+			if got, err := c.send(t.Context(), letter); got != accepted {
+				t.Errorf("%s: got %s, %v, want accepted", security, got, err)
+			}
+		}
+		if n := p.met.Load(); security != "starttls" && n != 1 { // which begins anew
+			t.Errorf("%s: got %d connections for two mails, want 1", security, n)
+		}
+		c.hangUp()
+		c.smtp.Password = "wrong"
+		if got, err := c.send(t.Context(), letter); got != unreachable {
+			t.Errorf("%s: wrong password: got %s, %v, want unreachable", security, got, err)
+		}
+		c.smtp.RootCAs = x509.NewCertPool()
+		if got, err := c.send(t.Context(), letter); security != "none" && got != unreachable {
+			t.Errorf("%s: unknown authority: got %s, %v, want unreachable", security, got, err)
+		}
+	}
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) {
+	say := func(code int) error { return &smtp.SMTPError{Code: code, Message: "said so"} }
+	read := func(then func(c *smtp.Conn) error) func(*smtp.Conn, io.Reader) error {
+		return func(c *smtp.Conn, r io.Reader) error {
+			if _, err := io.ReadAll(r); err != nil {
+				return err
+			}
+			return then(c)
+		}
+	}
+	hangUp := func(c *smtp.Conn) error {
+		c.Conn().Close()
+		return say(451)
+	}
+	for name, test := range map[string]struct {
+		post *post
+		want result
+	}{
+		"550 at MAIL":                  {&post{mail: func(*smtp.Conn) error { return say(550) }}, refused},
+		"450 at MAIL":                  {&post{mail: func(*smtp.Conn) error { return say(450) }}, refusedNow},
+		"421 at MAIL":                  {&post{mail: func(*smtp.Conn) error { return say(421) }}, unreachable},
+		"gone at MAIL":                 {&post{mail: hangUp}, unreachable},
+		"452 after DATA":               {&post{data: read(func(*smtp.Conn) error { return say(452) })}, refusedNow},
+		"421 after DATA":               {&post{data: read(func(*smtp.Conn) error { return say(421) })}, refusedNow},
+		"554 after DATA":               {&post{data: read(func(*smtp.Conn) error { return say(554) })}, refused},
+		"gone after DATA":              {&post{data: read(hangUp)}, unanswered},
+		"an answer that is none at it": {&post{data: read(func(*smtp.Conn) error { return say(354) })}, unanswered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := test.post.open(t, "none")
+			if got, err := c.send(t.Context(), letter); got != test.want || err == nil {
+				t.Errorf("got %s, %v, want %s", got, err, test.want)
+			}
+			// Whatever it was, the next mail is not harmed by it.
+			if got, err := c.send(t.Context(), letter); got != accepted {
+				t.Errorf("next mail: got %s, %v, want accepted", got, err)
+			}
+		})
+	}
+}
+
+// TestConnectionThatDiedIdle: the server closed it between two mails.
+func TestConnectionThatDiedIdle(t *testing.T) {
+	p := &post{}
+	c := p.open(t, "none")
+	if got, err := c.send(t.Context(), letter); got != accepted {
+		t.Fatalf("got %s, %v, want accepted", got, err)
+	}
+	c.conn.Close()
+	if got, err := c.send(t.Context(), letter); got != accepted {
+		t.Errorf("got %s, %v, want accepted through a new connection", got, err)
+	}
+	if n := p.taken.Load(); n != 2 {
+		t.Errorf("mails: got %d, want 2", n)
+	}
+}

@@ -1,0 +1,71 @@
+// Package stream runs a task over a partitioned log, exactly once. It knows
+// nothing of shops; the customer station is its first task.
+//
+//	events → fold → Compose → outputs ┐
+//	           ⇅                      ├ one transaction, with the offsets
+//	         state        profiles ───┘
+//
+// A [Task] decides (Advance, pure) and fills in what it decided (Compose). The
+// fold is deterministic, so the log is the write-ahead log: nothing is written
+// per event. A [Processor] commits outputs and offsets within milliseconds,
+// applies what it folded to disk every few seconds, and flushes to the topic
+// of profiles what was newer for half a minute. After a crash it folds again,
+// silently, what is missing. [Replay] is the same fold without Kafka, [Table] a
+// compacted topic in memory.
+//
+// A position is (next offset; frontier: the last wake-up that fired in the
+// background). The state of a partition is a function of the log and of it. L
+// is the local position, M the committed one, F the floor: every change before
+// it is in profiles.
+//
+//  1. The clock of a partition after offset o is the highest record time up to
+//     o; it never falls, and is part of the position.
+//  2. A step's next wake-up lies strictly after the step.
+//  3. Before a record of key c at t, c's own wake-ups due before t fire, in order,
+//     at their own due time. On a tie the record comes first.
+//  4. All other wake-ups fire in the background, strictly in (due, key) order,
+//     only those due before the clock, a bounded number per turn. Each moves the
+//     frontier. A quiet partition is given a tick when one is due.
+//  5. A version record is a barrier: what is due before it fires first. Then
+//     every key that an older version decided last is due at its instant; the
+//     frontier is the cursor of that sweep too, so it needs no entries.
+//  6. Every partition that put something out is in the transaction's offset
+//     commit, with clock, version and frontier of M and of F in its metadata.
+//  7. Before that commit: fail if a produce failed, or if a partition of the
+//     transaction is not ours any more.
+//  8. Only what is committed, or put nothing out since, is applied.
+//  9. A partition that is assigned goes silently, with a plain reader, to the
+//     greater of L and M and of the two frontiers; only then is it live. Silence
+//     exists nowhere else. Live: what is below the position is passed over.
+//  10. Anything but (true, nil) from the end of a transaction, and every error:
+//     forget all, open a new session, rule 9.
+//  11. No local position, or one before the log's start: profiles become the
+//     state, which stands at F; each knows the offset that it is as of; rule 9.
+//  12. What does not fit (no offset in the group, a foreign topic, a log that ends
+//     before M, metadata that does not parse) stops the processor, which says
+//     what happened and what to do.
+//  13. A graceful stop leaves L = M = F, so another version of the fold may start.
+//     After a crash it refuses, unless told to accept.
+//  14. A record whose step fails is a dead letter, and the state as if it had not
+//     come. One that ends the process is looked for one record at a time, then
+//     skipped everywhere by a control record.
+//
+// Why that is exactly once: what a position has put out only grows with both
+// of its parts, and for two positions the greater of each part has put out just
+// what either has (no step can ask for a wake-up at or before the frontier).
+// What is on disk is committed, by 8; so what 9 folds in silence is committed,
+// and what is live is not.
+//
+// Not obvious:
+//   - A panic may leave a state half changed, so all is folded again with a copy
+//     of the state before that step. An error must leave it as it was.
+//   - Of a transaction that End says was aborted, the broker may have committed
+//     every record: believing it would put them out twice.
+//   - A key's own wake-ups (3) do not move the frontier, and a profile restored
+//     may be ahead of the position: both are why an envelope says what it is as of.
+//   - How long a profile has been dirty is counted in a number per partition, not
+//     in offsets, since a storm of wake-ups makes many dirty at one offset.
+//   - The commit's callback replaces the client's offsets by ours. In the midst of
+//     a barrier they are lower than what was polled, so a revocation that meets
+//     that moment opens a new session.
+package stream
