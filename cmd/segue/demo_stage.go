@@ -43,7 +43,6 @@ type stage struct {
 	zone     *time.Location
 	playbook *playbook.Playbook
 	clock    *stream.VirtualClock
-	attended *attendedClock // clock, as the customer station has it
 	speed    float64
 	broker   *kfake.Cluster
 	kafka    []kgo.Opt
@@ -72,7 +71,6 @@ type stage struct {
 // open builds everything, and starts nothing but the broker and the ports.
 func (d *demo) open(ctx context.Context, lines io.Reader, until time.Time, inboxChosen bool) (s *stage, err error) {
 	s = &stage{clock: stream.NewVirtualClock(time.Unix(0, 0)), speed: d.speed, log: slog.New(slog.DiscardHandler)}
-	s.attended = &attendedClock{VirtualClock: s.clock}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -127,7 +125,7 @@ func (d *demo) open(ctx context.Context, lines io.Reader, until time.Time, inbox
 	s.clock.MoveTo(s.start.Add(-time.Second))
 	if s.customer, err = customer.New(customer.Config{
 		Kafka: s.kafka, Instance: "demo", Dir: s.dir, Salt: "demo", Memory: demoMemory, CommitSpacing: -1,
-		Clock: s.attended, Log: s.log.With("station", "customer"), Metrics: prometheus.NewRegistry(),
+		Clock: s.clock, Log: s.log.With("station", "customer"), Metrics: prometheus.NewRegistry(),
 	}); err != nil {
 		return s, err
 	}
@@ -240,7 +238,7 @@ func (s *stage) play(ctx context.Context, out io.Writer) error {
 	var screen sync.WaitGroup
 	screen.Go(func() { showDemo(shown, out, s.see()) })
 	beat := &metronome{
-		clock: s.clock, attended: s.attended, shop: s.shop, speed: s.speed, pending: s.collector.Pending, ends: s.ends,
+		clock: s.clock, nextWake: s.customer.NextWake, shop: s.shop, speed: s.speed, pending: s.collector.Pending, ends: s.ends,
 		settled: []settler{{schemas.Events, s.customer.Settled}, {schemas.Deliveries, s.sender.Settled}},
 	}
 	err := beat.run(running)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"segue/benchmarks/storefront"
@@ -39,42 +38,9 @@ type metronome struct {
 	settled []settler
 	// pending is what the collector has not written yet.
 	pending func() int
-	// attended is the clock as the fold sees it.
-	attended *attendedClock
-}
-
-// attendedClock knows whether the station that has it waits at this moment. A
-// station that looks up from its wait for a moment has nothing registered
-// then, and the clock must not move past what it is about to wait for.
-type attendedClock struct {
-	*stream.VirtualClock
-	mu      sync.Mutex
-	waits   int
-	changes int
-}
-
-func (c *attendedClock) At(t time.Time) (<-chan struct{}, func()) {
-	reached, forget := c.VirtualClock.At(t)
-	c.change(1)
-	return reached, sync.OnceFunc(func() {
-		c.change(-1)
-		forget()
-	})
-}
-
-func (c *attendedClock) change(by int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waits += by
-	c.changes++
-}
-
-// attendance returns whether somebody waits, and a number that is another once
-// that, or for what, has changed.
-func (c *attendedClock) attendance() (waits bool, changes int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.waits > 0, c.changes
+	// nextWake is when the fold next has something to do by itself. It is asked
+	// for, since a loop that looks up from its wait has told the clock nothing.
+	nextWake func() (due int64, ok bool)
 }
 
 // settler is a station that knows whether it has anything left to do now.
@@ -137,20 +103,10 @@ func (m *metronome) next(waited time.Time, waits bool) (time.Time, bool) {
 func (m *metronome) quiet(ctx context.Context) (waited time.Time, waits bool, err error) {
 	now := m.clock.Now()
 	pause := shortestPause
-	var unattended time.Time // since when all rests, but nobody waits
 	for began := time.Now(); ; {
-		attended, changes := m.attended.attendance()
 		why := m.restless(now)
-		waited, waits = m.clock.Next()
-		_, changed := m.attended.attendance()
-		switch {
-		case why != "":
-			unattended = time.Time{}
-		case attended && changed == changes:
-			return waited, waits, nil
-		case unattended.IsZero():
-			unattended = time.Now()
-		case !attended && time.Since(unattended) > idleWithin:
+		if why == "" {
+			waited, waits = m.waited()
 			return waited, waits, nil
 		}
 		if time.Since(began) > quietWithin {
@@ -163,6 +119,17 @@ func (m *metronome) quiet(ctx context.Context) (waited time.Time, waits bool, er
 			pause = min(pause*5/4, longestPause)
 		}
 	}
+}
+
+// waited is the first instant that a station waits for.
+func (m *metronome) waited() (at time.Time, ok bool) {
+	at, ok = m.clock.Next()
+	if due, wakes := m.nextWake(); wakes {
+		if tick := time.UnixMilli(due + 1); !ok || tick.Before(at) {
+			return tick, true
+		}
+	}
+	return at, ok
 }
 
 // restless says what is not quiet; "" when all is.

@@ -115,12 +115,12 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 	if err != nil {
 		return nil, 0, err
 	}
-	s := step{task: t, p: p, pb: pb, now: in.Now}
+	s := &step{task: t, p: p, pb: pb, now: in.Now}
 	if !utf8.ValidString(in.Key) {
 		return nil, 0, fmt.Errorf("got key %q, want a customer in UTF-8", in.Key)
 	}
 	if in.Value != nil {
-		s.event = new(schemas.Event)
+		s.event = &s.own
 		if err := schemas.Decode(in.Value, s.event); err != nil {
 			return nil, 0, fmt.Errorf("decode event: %w", err)
 		}
@@ -142,8 +142,10 @@ type step struct {
 	now       int64
 	event     *schemas.Event   // nil: a wake-up
 	merged    *profile.Profile // what a merge brings
-	journeys  *journey.Book    // nil: no playbook
+	journeys  journey.Book     // empty: no playbook
 	decisions []Decision
+
+	own schemas.Event // the input's; here, so that a step is one allocation
 }
 
 // advance returns when time alone may change something next.
@@ -153,7 +155,7 @@ func (s *step) advance() int64 {
 		return 0
 	}
 	if s.pb != nil {
-		s.journeys = &journey.Book{Profile: s.p, Playbook: s.pb, Now: s.now, Salt: s.task.salt, Limits: s.limits}
+		s.journeys = journey.Book{Profile: s.p, Playbook: s.pb, Now: s.now, Salt: s.task.salt, Limits: s}
 		if s.pb.Version != s.p.Playbook {
 			s.inForce()
 		}
@@ -260,7 +262,7 @@ func (s *step) become(known string) {
 	for _, c := range segment.Leave(s.p, reason) {
 		s.decide(Decision{Segment: &c})
 	}
-	if s.journeys != nil {
+	if s.pb != nil {
 		s.journeys.Undone(reason)
 		s.settle()
 	}
@@ -323,7 +325,13 @@ func (s *step) decide(d Decision) {
 	s.decisions = append(s.decisions, d)
 }
 
-func (s *step) limits() journey.Limits {
+// Free and End are the journeys' limits: those of the profile as it is by then.
+func (s *step) Free(at int64) (int64, string) { return s.limits().Free(at) }
+
+// End: see Free.
+func (s *step) End(at int64) int64 { return s.limits().End(at) }
+
+func (s *step) limits() limit.Limits {
 	return limit.Limits{Of: &s.pb.Limits, Zone: s.task.zone(s.p.TimeZone, s.pb.Store.Zone), Mails: s.p.Mails}
 }
 

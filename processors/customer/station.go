@@ -90,6 +90,10 @@ func (s *Station) Settled(now time.Time) (next map[int32]int64, ok bool) {
 	return s.processor.Settled(now)
 }
 
+// NextWake returns when the earliest wake-up is due, of those that Settled knew
+// of.
+func (s *Station) NextWake() (due int64, ok bool) { return s.processor.NextWake() }
+
 // published are the versions in the topic of playbooks.
 type published struct{ table *stream.Table }
 

@@ -38,8 +38,15 @@ func (p *Processor[S, D]) produce(r *kgo.Record) {
 	})
 }
 
+// maxOutput is what fits into a batch of the default size with its key.
+const maxOutput = 1_000_000 - 2*maxKey
+
 // emit puts an output of a live partition into the transaction.
-func (p *Processor[S, D]) emit(x *partition[S, D], o Output) {
+func (p *Processor[S, D]) emit(x *partition[S, D], in Input, o Output) {
+	if n := len(o.Key) + len(o.Value); n > maxOutput {
+		p.bury(x, deadLetter{in, in.Now, fmt.Sprintf("an output to %s has %d bytes, want at most %d", o.Topic, n, maxOutput)})
+		return
+	}
 	x.outs++
 	p.metrics.outputs.WithLabelValues(o.Topic).Inc()
 	p.produce(&kgo.Record{Topic: p.c.Prefix + o.Topic, Key: []byte(o.Key), Value: o.Value})

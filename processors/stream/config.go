@@ -23,7 +23,8 @@ type Config[S, D any] struct {
 	// Topics without prefix. Input and Profiles have as many partitions.
 	Input, Profiles, DeadLetters string
 	// Instance is this process among those of the group, and must be the same
-	// after a restart: its partitions wait for it then. Default: the host's name.
+	// after a restart: for the length of a session (12 s, unless Kafka says
+	// otherwise) its partitions wait for it. Default: the host's name.
 	Instance string
 	// FoldVersion is raised by hand when the task decides otherwise than before.
 	FoldVersion int

@@ -38,7 +38,7 @@ func drawLog(t *rapid.T) []record {
 	for range rapid.IntRange(1, 60).Draw(t, "records") {
 		at += rapid.SampledFrom([]int64{-2, 0, 0, 1, 1, 60_000, hour, hour, 3 * hour, day, day + 1}).Draw(t, "step")
 		r := record{offset: int64(len(log)), at: at}
-		switch kind := rapid.SampledFrom([]string{"cart", "cart", "cart", "view", "order", "tick", "version", "marker", "bad", "panic"}).Draw(t, "kind"); kind {
+		switch kind := rapid.SampledFrom([]string{"cart", "cart", "cart", "view", "order", "nag", "tick", "version", "version", "marker", "bad", "panic"}).Draw(t, "kind"); kind {
 		case "tick":
 			r.value = tickValue
 		case "version":

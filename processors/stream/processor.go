@@ -31,6 +31,7 @@ type Processor[S, D any] struct {
 	partitions map[int32]*partition[S, D]
 	open       bool   // a transaction
 	partial    bool   // committed in the midst of what was polled
+	alarm      alarm  // for the next tick
 	unready    string // why it is not up to date, as last told; "" when it is
 	firstOut   time.Time
 	lastCommit time.Time
@@ -107,14 +108,16 @@ func (p *Processor[S, D]) Run(ctx context.Context) (err error) {
 		started := time.Now()
 		err := p.run(ctx)
 		p.publish(false)
-		if err == nil || ctx.Err() != nil && !errors.As(err, new(crash)) && !errors.As(err, new(fatal)) {
-			return p.deaths.clear()
-		}
-		if errors.As(err, new(fatal)) {
-			return errors.Join(fmt.Errorf("processor %s: %w", p.c.Name, err), p.deaths.clear())
-		}
-		if errors.As(err, new(crash)) {
+		switch {
+		case errors.As(err, new(crash)):
 			return err
+		case errors.As(err, new(fatal)):
+			return errors.Join(fmt.Errorf("processor %s: %w", p.c.Name, err), p.deaths.clear())
+		case err == nil:
+			return p.deaths.clear()
+		case ctx.Err() != nil:
+			p.c.Log.Warn("stopped before everything was in Kafka and on disk; the next start folds it again", "cause", err)
+			return p.deaths.clear()
 		}
 		p.metrics.rebuilds.Inc()
 		p.c.Log.Warn("folding again from the last commit", "cause", err)
@@ -188,6 +191,7 @@ func (p *Processor[S, D]) turn(ctx context.Context) error {
 	if err := p.serveViews(ctx); err != nil {
 		return err
 	}
+	p.setAlarm() // before publish: whoever reads there that all is quiet may move the clock
 	return p.publish(true)
 }
 
@@ -211,16 +215,14 @@ func (p *Processor[S, D]) poll(ctx context.Context) kgo.Fetches {
 	if !endless && wait <= 0 {
 		return p.session.PollRecords(nil, p.c.MaxPoll) //nolint:staticcheck // nil is how kgo spells "do not wait"
 	}
-	if at, ok := p.tickAt(); ok {
-		reached, stop := p.c.Clock.At(at)
-		defer stop()
-		go func() {
+	if p.alarm.reached != nil {
+		go func(reached <-chan struct{}) {
 			select {
 			case <-reached:
 				cancel()
 			case <-ctx.Done():
 			}
-		}()
+		}(p.alarm.reached)
 	}
 	return p.session.PollRecords(ctx, p.c.MaxPoll)
 }

@@ -37,7 +37,7 @@ func (p *Processor[S, D]) openSession(ctx context.Context) error {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.SessionTimeout(12 * time.Second), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.RecordPartitioner(partitioner()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1 << 20),
-		kgo.FetchMaxBytes(16 << 20),
+		kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedBytes(int(max(p.c.Memory/8, 2*maxOutput))),
 	}
 	opts = append(opts, p.c.Kafka...)
 	opts = append(opts,
@@ -68,6 +68,7 @@ func (p *Processor[S, D]) openSession(ctx context.Context) error {
 
 func (p *Processor[S, D]) closeSession() {
 	p.session.Close()
+	p.clearAlarm()
 	p.partitions = map[int32]*partition[S, D]{}
 }
 
@@ -155,7 +156,7 @@ func (p *Processor[S, D]) assigned(ctx context.Context, m map[int32]kgo.Offset, 
 		} else if c.committed, err = decodeCommit(at, metadata[id]); err != nil {
 			c.err = err
 		}
-		m[id] = kgo.NewOffset().At(at)
+		m[id] = kgo.NewOffset().At(max(at, c.start)) // the store may be ahead of M
 		p.changes = append(p.changes, c)
 	}
 	p.wakeLocked()
@@ -212,6 +213,7 @@ func (p *Processor[S, D]) rebalance(ctx context.Context) (void bool, err error) 
 	if len(changes) == 0 {
 		return false, nil
 	}
+	p.standing.Store(nil)
 	gone := map[int32]bool{}
 	for _, c := range changes {
 		if c.err != nil {

@@ -87,7 +87,7 @@ func (p *Processor[S, D]) take(ctx context.Context, c change) (*partition[S, D],
 // goLive connects the fold with the outside.
 func (p *Processor[S, D]) goLive(ctx context.Context, x *partition[S, D]) {
 	f := x.fold
-	f.out = func(_ Input, o Output) { p.emit(x, o) }
+	f.out = func(in Input, o Output) { p.emit(x, in, o) }
 	f.dead = func(d deadLetter) { p.bury(x, d) }
 	f.relieve = func() error { return p.relieve(ctx) }
 	f.count = func(wake bool, at int64) {

@@ -45,14 +45,36 @@ func (p *Processor[S, D]) tickNext(x *partition[S, D]) (at time.Time, due int64,
 	return at, w.Due, true, nil
 }
 
-// tickAt is the earliest instant at which a partition needs a tick.
-func (p *Processor[S, D]) tickAt() (at time.Time, ok bool) {
+// alarm is what the loop waits for at the clock.
+type alarm struct {
+	at      time.Time
+	reached <-chan struct{} // nil: nothing
+	stop    func()
+}
+
+// setAlarm waits for the earliest instant at which a partition needs a tick.
+func (p *Processor[S, D]) setAlarm() {
+	var at time.Time
 	for _, x := range p.partitions {
-		if t, _, want, err := p.tickNext(x); err == nil && want && (!ok || t.Before(at)) {
-			at, ok = t, true
+		if t, _, want, err := p.tickNext(x); err == nil && want && (at.IsZero() || t.Before(at)) {
+			at = t
 		}
 	}
-	return at, ok
+	if at.Equal(p.alarm.at) {
+		return
+	}
+	p.clearAlarm()
+	if !at.IsZero() {
+		reached, stop := p.c.Clock.At(at)
+		p.alarm = alarm{at, reached, stop}
+	}
+}
+
+func (p *Processor[S, D]) clearAlarm() {
+	if p.alarm.stop != nil {
+		p.alarm.stop()
+	}
+	p.alarm = alarm{}
 }
 
 // tick appends a tick to each quiet partition whose earliest wake-up is due.

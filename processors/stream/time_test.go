@@ -12,32 +12,6 @@ import (
 	"segue/processors/stream/streamtest"
 )
 
-// drive moves the clock to the next instant that somebody waits for whenever
-// the present one is quiet, until the end.
-func (r *rig) drive(clock *VirtualClock, end time.Time, x *running) (instants int) {
-	r.t.Helper()
-	for {
-		r.eventually("settle at "+clock.Now().String(), func() bool {
-			next, ok := x.p.Settled(clock.Now())
-			if !ok {
-				return false
-			}
-			for p, e := range r.Ends("events") {
-				if next[p] < e {
-					return false
-				}
-			}
-			return true
-		})
-		at, ok := clock.Next()
-		if !ok || at.After(end) {
-			return instants
-		}
-		instants++
-		clock.MoveTo(at)
-	}
-}
-
 // One virtual clock for all: days pass in the time that their events take, and
 // what is due fires at its own instant without any event.
 func TestVirtualClock(t *testing.T) {
@@ -51,7 +25,7 @@ func TestVirtualClock(t *testing.T) {
 	c.Clock, c.CommitSpacing, c.ApplyInterval, c.FlushAfter = clock, -1, time.Second, time.Second
 	x := r.start(c)
 	started := time.Now()
-	instants := r.drive(clock, past.Add(72*time.Hour), x)
+	instants := r.Drive(clock, past.Add(72*time.Hour), map[string]streamtest.Station{"events": x.p})
 	took := time.Since(started)
 	x.stop()
 	if err := x.wait(); err != nil {

@@ -24,6 +24,7 @@ type toyState struct {
 	CartAt int64
 	Recent []int64
 	Busy   bool
+	Nag    int // wake-ups to ask for at once
 	Rules  string
 }
 
@@ -96,6 +97,8 @@ func (t *toy) Advance(s *toyState, in Input) (decisions []string, next int64, er
 			decide("thanks")
 		}
 		s.CartAt = 0
+	case "nag":
+		s.Nag = 3
 	case "panic":
 		s.Count += 1000
 		panic("half way")
@@ -126,6 +129,11 @@ func (t *toy) Advance(s *toyState, in Input) (decisions []string, next int64, er
 		if leave := s.Recent[len(s.Recent)-3] + day; next == 0 || leave < next {
 			next = leave
 		}
+	}
+	if s.Nag > 0 {
+		s.Nag--
+		decide("nag")
+		next = in.Now // the runtime wants it later than this
 	}
 	return decisions, next, nil
 }

@@ -77,6 +77,16 @@ func (p *Processor[S, D]) Settled(now time.Time) (next map[int32]int64, ok bool)
 	return s.next, true
 }
 
+// NextWake returns when the earliest wake-up is due that Settled knew of; ok is
+// false when there is none.
+func (p *Processor[S, D]) NextWake() (due int64, ok bool) {
+	s := p.standing.Load()
+	if s == nil || s.earliest == math.MaxInt64 {
+		return 0, false
+	}
+	return s.earliest, true
+}
+
 // view is a question of another goroutine to the loop.
 type view struct {
 	key    string

@@ -404,10 +404,16 @@ func (c *compiler) comparison(e ast.Expr, op string, args []ast.Expr) node {
 		}
 		l, r, op = r, l, mirrored[op]
 	}
-	if n, ok := l.(*count); ok && !n.money {
+	if n, ok := l.(*count); ok {
 		if fixed, ok := r.(*constant); ok {
-			return &threshold{count: n, op: op, n: fixed.value.n}
+			return &threshold{count: n, op: op, than: fixed}
 		}
 	}
-	return &comparison{op: op, left: l, right: r}
+	b := balance{comparison: comparison{op: op, left: l, right: r}}
+	b.weigh(l, 1, false)
+	b.weigh(r, 1, true)
+	if len(b.counts) == 0 {
+		return &b.comparison
+	}
+	return &b
 }

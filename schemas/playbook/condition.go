@@ -32,40 +32,26 @@ func (c *Condition) Needs() []Need { return c.needs }
 // Holds reports whether c holds, and when that becomes otherwise if nothing
 // happens: the earliest such instant after f.Now, to the millisecond; 0: never.
 func (c *Condition) Holds(f Facts) (holds bool, next int64) {
-	s := state{Facts: f}
-	holds = c.root.eval(&s).n != 0
-	// What was read stays as it is until s.next, so the answer does too. A part
-	// that changes may leave the whole as it was: then look from there.
-	for s.next != 0 {
-		at := s.next
-		s.Now, s.next = at, 0
-		if (c.root.eval(&s).n != 0) != holds {
-			return holds, at
+	v, until := c.root.eval(f)
+	// What was read stays as it is until then, so the answer does too. A part that
+	// changes may leave the whole as it was: then look from there.
+	for until != 0 {
+		f.Now = until
+		var later value
+		if later, until = c.root.eval(f); later != v {
+			return v.n != 0, f.Now
 		}
 	}
-	return holds, 0
+	return v.n != 0, 0
 }
 
 // Why returns the condition with the values that it read, in parentheses:
 //
 //	orders.count >= 3 (4) && since(last.open) > days(60) (never)
 func (c *Condition) Why(f Facts) string {
-	w := writer{state: state{Facts: f}}
+	w := writer{Facts: f}
 	c.root.write(&w, 0)
 	return string(w.out)
-}
-
-// state is one evaluation.
-type state struct {
-	Facts
-	next int64 // the earliest instant at which something read changes; 0: never
-}
-
-// changes notes that something read is otherwise from at on.
-func (s *state) changes(at int64) {
-	if at > s.Now && (s.next == 0 || at < s.next) {
-		s.next = at
-	}
 }
 
 // value is what a node says: text in s, all else in n (truth as 0 and 1, money

@@ -122,7 +122,7 @@ func (r *rival) holds(t *rapid.T, source string, f Facts) bool {
 	r.facts = f
 	values := make(map[string]any)
 	for _, v := range variables {
-		x := v.read(&state{Facts: f})
+		x, _ := v.read(f)
 		switch v.kind {
 		case text:
 			values[v.name] = x.s

@@ -15,19 +15,19 @@ type variable struct {
 	name string
 	kind kind
 	cart bool // known in a cart's journey only
-	read func(*state) value
+	read func(Facts) (v value, until int64)
 }
 
 func tallied(name string, of func(*profile.Profile) *profile.Tally) variable {
-	return variable{name: name, kind: number, read: func(s *state) value { return value{n: of(s.Profile).Count} }}
+	return variable{name: name, kind: number, read: func(f Facts) (value, int64) { return value{n: of(f.Profile).Count}, 0 }}
 }
 
 func at(name string, of func(*profile.Profile) int64) variable {
-	return variable{name: name, kind: instant, read: func(s *state) value { return value{n: of(s.Profile)} }}
+	return variable{name: name, kind: instant, read: func(f Facts) (value, int64) { return value{n: of(f.Profile)}, 0 }}
 }
 
 func said(name string, of func(*profile.Profile) string) variable {
-	return variable{name: name, kind: text, read: func(s *state) value { return value{s: of(s.Profile)} }}
+	return variable{name: name, kind: text, read: func(f Facts) (value, int64) { return value{s: of(f.Profile)}, 0 }}
 }
 
 // variables are all names without arguments.
@@ -39,9 +39,9 @@ var variables = []variable{
 	tallied("opened.count", func(p *profile.Profile) *profile.Tally { return &p.Opened }),
 	tallied("clicked.count", func(p *profile.Profile) *profile.Tally { return &p.Clicked }),
 	tallied("tickets.count", func(p *profile.Profile) *profile.Tally { return &p.Tickets.Tally }),
-	{name: "tickets.open", kind: number, read: func(s *state) value { return value{n: int64(len(s.Profile.Tickets.Open))} }},
+	{name: "tickets.open", kind: number, read: func(f Facts) (value, int64) { return value{n: int64(len(f.Profile.Tickets.Open))}, 0 }},
 	{name: "carts.open", kind: number, read: openCarts},
-	{name: "orders.value", kind: money, read: func(s *state) value { return value{n: s.Profile.Orders.ValueMicros} }},
+	{name: "orders.value", kind: money, read: func(f Facts) (value, int64) { return value{n: f.Profile.Orders.ValueMicros}, 0 }},
 
 	at("first.seen", func(p *profile.Profile) int64 { return p.FirstSeen }),
 	at("first.order", func(p *profile.Profile) int64 { return p.Orders.First }),
@@ -59,38 +59,37 @@ var variables = []variable{
 	said("customer.last_name", func(p *profile.Profile) string { return p.LastName }),
 	said("customer.country", func(p *profile.Profile) string { return p.Country }),
 	said("customer.language", func(p *profile.Profile) string { return p.Language }),
-	{name: "customer.subscribed", kind: boolean, read: func(s *state) value { return truth(s.Profile.Consent == profile.Subscribed) }},
+	{name: "customer.subscribed", kind: boolean, read: func(f Facts) (value, int64) { return truth(f.Profile.Consent == profile.Subscribed), 0 }},
 
-	{name: "cart.value", kind: money, cart: true, read: func(s *state) value {
-		if s.Cart == nil {
-			return value{}
+	{name: "cart.value", kind: money, cart: true, read: func(f Facts) (value, int64) {
+		if f.Cart == nil {
+			return value{}, 0
 		}
-		return value{n: s.Cart.Value()}
+		return value{n: f.Cart.Value()}, 0
 	}},
-	{name: "cart.size", kind: number, cart: true, read: func(s *state) value {
-		if s.Cart == nil {
-			return value{}
+	{name: "cart.size", kind: number, cart: true, read: func(f Facts) (value, int64) {
+		if f.Cart == nil {
+			return value{}, 0
 		}
-		return value{n: int64(len(s.Cart.Items))}
+		return value{n: int64(len(f.Cart.Items))}, 0
 	}},
-	{name: "cart.currency", kind: text, cart: true, read: func(s *state) value {
-		if s.Cart == nil {
-			return value{}
+	{name: "cart.currency", kind: text, cart: true, read: func(f Facts) (value, int64) {
+		if f.Cart == nil {
+			return value{}, 0
 		}
-		return value{s: s.Cart.Currency}
+		return value{s: f.Cart.Currency}, 0
 	}},
 }
 
 // openCarts counts the carts that have not lapsed.
-func openCarts(s *state) value {
-	var n int64
-	for i := range s.Profile.Carts {
-		if lapses := s.Profile.Carts[i].ChangedAt + profile.CartLapse; lapses > s.Now {
-			n++
-			s.changes(lapses)
+func openCarts(f Facts) (v value, until int64) {
+	for i := range f.Profile.Carts {
+		if lapses := f.Profile.Carts[i].ChangedAt + profile.CartLapse; lapses > f.Now {
+			v.n++
+			until = sooner(until, lapses)
 		}
 	}
-	return value{n: n}
+	return v, until
 }
 
 // traits is the one map: the customer's own words. What was never said is "".

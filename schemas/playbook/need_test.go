@@ -99,7 +99,8 @@ func TestSeriesBounds(t *testing.T) {
 		c := &count{need: *n}
 		for range 20 {
 			later := now + random.Int64N(window)
-			got := c.eval(&state{Facts: Facts{Profile: p, Now: later}}).n
+			v, _ := c.eval(Facts{Profile: p, Now: later})
+			got := v.n
 			within := func(d int64) (m int64) {
 				for _, at := range all {
 					if at > later-d {

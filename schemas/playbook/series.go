@@ -79,3 +79,26 @@ func (n *Need) expire(s *profile.Series, now int64) {
 	}
 	s.Points = s.Points[gone:]
 }
+
+// find returns the series of a need, or nil.
+func find(p *profile.Profile, need uint64) *profile.Series {
+	i, found := place(p, need)
+	if !found {
+		return nil
+	}
+	return &p.Series[i]
+}
+
+// place returns where the series of a need is, or would be.
+func place(p *profile.Profile, need uint64) (int, bool) {
+	lo, hi := 0, len(p.Series)
+	for lo < hi {
+		mid := int(uint(lo+hi) / 2)
+		if p.Series[mid].Need < need {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(p.Series) && p.Series[lo].Need == need
+}

@@ -8,7 +8,7 @@ import (
 
 // writer writes a condition with the values that it reads.
 type writer struct {
-	state
+	Facts
 	bare bool // without the values
 	out  []byte
 }
@@ -27,7 +27,8 @@ func (w *writer) values(nodes ...node) {
 	var values []string
 	for _, n := range nodes {
 		if _, fixed := n.(*constant); !fixed {
-			values = append(values, shown(n.kind(), n.eval(&w.state)))
+			v, _ := n.eval(w.Facts)
+			values = append(values, shown(n.kind(), v))
 		}
 	}
 	if len(values) > 0 {
@@ -65,7 +66,7 @@ func (r read) write(w *writer, precedence int) {
 }
 
 func (t *threshold) write(w *writer, _ int) {
-	w.text(t.count.source, " ", t.op, " ", strconv.FormatInt(t.n, 10))
+	w.text(t.count.source, " ", t.op, " ", t.than.source)
 	w.values(t.count)
 }
 
@@ -76,10 +77,10 @@ func (e *elapsed) write(w *writer, _ int) {
 	if w.bare {
 		return
 	}
-	if at := e.since.eval(&w.state).n; at == 0 {
+	if since, _ := e.since.eval(w.Facts); since.n == 0 {
 		w.text(" (never)")
 	} else {
-		w.text(" (", Span(w.Now-at), ")")
+		w.text(" (", Span(w.Now-since.n), ")")
 	}
 }
 

@@ -51,11 +51,10 @@ func (b *Book) decide(r *profile.Run, j *playbook.Journey) {
 	}
 	if d.Message != nil && d.Reason == "" {
 		var free int64
-		limits := b.Limits()
-		if free, d.Reason = limits.Free(b.Now); d.Reason == "" {
+		if free, d.Reason = b.Limits.Free(b.Now); d.Reason == "" {
 			d.Kind = Send
 			d.GiveUp = d.Due + d.Message.GiveUp
-			if end := limits.End(b.Now); end != 0 {
+			if end := b.Limits.End(b.Now); end != 0 {
 				d.GiveUp = min(d.GiveUp, end)
 			}
 		} else if next := b.following(r, j); free-r.Due <= WorthFor && (next == 0 || free < next) {

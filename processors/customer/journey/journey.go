@@ -40,7 +40,7 @@ const (
 	remembered = 32 * 24 * hour
 )
 
-// Limits say when a mail may go out.
+// Limits say when a mail may go out, as the profile is when they are asked.
 type Limits interface {
 	// Free returns the first instant from at on, and why not at itself.
 	Free(at int64) (free int64, reason string)
@@ -55,8 +55,7 @@ type Book struct {
 	Now      int64
 	// Salt goes into every draw.
 	Salt string
-	// Limits returns what holds for the profile as it is.
-	Limits func() Limits
+	Limits Limits
 	// Decisions are what all that happened led to, in order.
 	Decisions []Decision
 }

@@ -38,7 +38,7 @@ func parsed(t *testing.T, journeys string) *playbook.Playbook {
 // book is of somebody who may be mailed, with one cart and its journey begun.
 func book(t *testing.T) *Book {
 	b := &Book{Playbook: parsed(t, "  cart: {start: cart.abandoned, steps: "+steps+"}\n"), Now: now, Salt: "salt",
-		Limits: func() Limits { return anytime{} },
+		Limits: anytime{},
 		Profile: &profile.Profile{Customer: "ada", Email: "ada@example.com", Consent: profile.Subscribed,
 			Carts: []profile.Cart{{ID: "c", StartedAt: now, ChangedAt: now, Items: []profile.Item{{Product: "mug", Quantity: 1}}}}}}
 	b.CartChanged(now, false)
@@ -100,7 +100,7 @@ func TestNobodyGetsTwoAtOnce(t *testing.T) {
 
 func TestHeldAtMostADay(t *testing.T) {
 	b := book(t)
-	b.Limits = func() Limits { return anytime{now + 25*hour - 1} }
+	b.Limits = anytime{now + 25*hour - 1}
 	b.at(t, now+hour, "hold 1: not yet")
 	if b.Next() != now+25*hour-1 {
 		t.Errorf("Next = %+d, want when the hold ends", b.Next()-now)
@@ -109,16 +109,16 @@ func TestHeldAtMostADay(t *testing.T) {
 	if d := b.Decisions[0]; d.Due != now+25*hour-1 || d.GiveUp <= d.Due {
 		t.Errorf("due at %+d, want when the hold ended", d.Due-now)
 	}
-	b.Limits = func() Limits { return anytime{} }
+	b.Limits = anytime{}
 	b.at(t, now+25*hour, "cancel 1: step 2 is due", "send 2: journey cart, step 2") // the hold shifted nothing
 
 	b = book(t)
-	b.Limits = func() Limits { return anytime{now + 25*hour} }
+	b.Limits = anytime{now + 25*hour}
 	b.at(t, now+hour, "skip 1: not yet") // not before the next step
 
 	b = book(t)
 	b.Profile.Runs[0].Step, b.Profile.Runs[0].Due = 2, now
-	b.Limits = func() Limits { return anytime{now + WorthFor + 1} }
+	b.Limits = anytime{now + WorthFor + 1}
 	b.at(t, now, "skip 3: not yet") // more than a day
 }
 
@@ -145,7 +145,7 @@ func TestStale(t *testing.T) {
 	b = book(t)
 	b.at(t, now+hour, "send 1: journey cart, step 1")
 	b.reported(now+3*hour, schemas.Outcome_STALE)
-	b.Limits = func() Limits { return anytime{now + 5*hour} }
+	b.Limits = anytime{now + 5*hour}
 	b.at(t, now+3*hour, "hold 1: not yet")
 	b.at(t, now+5*hour, "send 1: journey cart, step 1")
 	b.reported(now+5*hour, schemas.Outcome_STALE)
