@@ -31,6 +31,7 @@ type Head struct {
 	Position json.RawMessage // the fold's own
 	Dirty    uint64          // the number for the next key that becomes dirty
 	Clean    uint64          // values with a smaller number are in profiles
+	Wakes    int64           // keys in the wake-up index
 }
 
 // Partition is the state of one partition.

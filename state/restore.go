@@ -71,15 +71,17 @@ func (r *Replacement) ingest() error {
 }
 
 // Finish writes the wake-up index, of which next says a value's entry (0:
-// none), and then the position, with which the state becomes usable.
-func (r *Replacement) Finish(position []byte, next func(value []byte) (int64, error)) error {
+// none), and then the head with the position, with which the state becomes
+// usable.
+func (r *Replacement) Finish(position []byte, next func(value []byte) (int64, error)) (h Head, err error) {
 	if err := r.ingest(); err != nil {
-		return err
+		return h, err
 	}
 	it, err := r.p.Values("")
 	if err != nil {
-		return err
+		return h, err
 	}
+	h = Head{Position: position, Dirty: 1, Clean: 1}
 	var wakes []Wake
 	for ; it.Valid() && err == nil; it.Next() {
 		due, nextErr := next(it.Value())
@@ -89,6 +91,7 @@ func (r *Replacement) Finish(position []byte, next func(value []byte) (int64, er
 		}
 		if due != 0 {
 			wakes = append(wakes, Wake{due, it.Key()})
+			h.Wakes++
 		}
 		if len(wakes) >= wakeChunk {
 			err = r.p.ingestWakes(wakes)
@@ -96,14 +99,14 @@ func (r *Replacement) Finish(position []byte, next func(value []byte) (int64, er
 		}
 	}
 	if err := errors.Join(err, it.Close()); err != nil {
-		return err
+		return h, err
 	}
 	if err := r.p.ingestWakes(wakes); err != nil {
-		return err
+		return h, err
 	}
 	b := r.p.Batch()
-	b.Head(Head{Position: position, Dirty: 1, Clean: 1})
-	return b.Apply()
+	b.Head(h)
+	return h, b.Apply()
 }
 
 func (p *Partition) ingestWakes(wakes []Wake) error {

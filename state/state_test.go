@@ -194,7 +194,7 @@ func TestReplace(t *testing.T) {
 		if _, ok, err := p.Head(); ok || err != nil {
 			t.Fatalf("Head() before Finish = %v, %v, want none", ok, err)
 		}
-		if err := r.Finish(json.RawMessage(`2`), next); err != nil {
+		if _, err := r.Finish(json.RawMessage(`2`), next); err != nil {
 			t.Fatal(err)
 		}
 		var wantWakes []Wake

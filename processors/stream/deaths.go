@@ -164,9 +164,7 @@ func (p *Processor[S, D]) foldIsolated(ctx context.Context, x *partition[S, D], 
 	if err := x.fold.record(ctx, fromKafka(r)); err != nil {
 		return err
 	}
-	if err := p.space(ctx, time.Now()); err != nil {
-		return err
-	}
+	p.space(ctx, time.Now())
 	if err := p.commit(ctx, time.Now()); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type fold[S, D any] struct {
 	nextDirty uint64
 	clean     uint64   // entries with a smaller number are in profiles
 	dirtied   *dirtied // the first that the store does not list yet
+	asking    int64    // keys that asked to be woken
 	entries   *entries[S]
 	wakes     wakeHeap // of touched entries; some are out of date
 
@@ -83,13 +84,16 @@ func (e *suspectError) Unwrap() error { return e.err }
 
 func newFold[S, D any](task Task[S, D], store *state.Partition) *fold[S, D] {
 	f := &fold[S, D]{task: task, store: store, suspect: map[place]bool{}, skips: map[int64]bool{}}
-	f.reset(Position{}, 1, 1)
+	f.reset(Position{}, empty)
 	return f
 }
 
+// empty is the head of a partition without keys.
+var empty = state.Head{Dirty: 1, Clean: 1}
+
 // reset forgets what is in memory: the partition stands where the store does.
-func (f *fold[S, D]) reset(pos Position, nextDirty, clean uint64) {
-	f.pos, f.nextDirty, f.clean = pos, nextDirty, clean
+func (f *fold[S, D]) reset(pos Position, head state.Head) {
+	f.pos, f.nextDirty, f.clean, f.asking = pos, head.Dirty, head.Clean, head.Wakes
 	f.entries, f.wakes, f.dirtied = newEntries[S](), nil, nil
 	f.look()
 }
@@ -297,6 +301,12 @@ func (f *fold[S, D]) step(e *entry[S], in Input, at int64) error {
 	f.touch(e)
 	if next != 0 && next <= in.Now {
 		next = in.Now + 1 // rule 2: this is what makes the frontier one
+	}
+	if e.next != 0 {
+		f.asking--
+	}
+	if next != 0 {
+		f.asking++
 	}
 	e.exists, e.next, e.version = true, next, f.pos.Version.Since
 	if in.Offset >= 0 {
@@ -548,7 +558,7 @@ func (f *fold[S, D]) apply(b *state.Batch, head []byte) error {
 			b.Dirtied(e.dirty, e.key, at)
 		}
 	}
-	b.Head(state.Head{Position: head, Dirty: f.nextDirty, Clean: f.clean})
+	b.Head(state.Head{Position: head, Dirty: f.nextDirty, Clean: f.clean, Wakes: f.asking})
 	return nil
 }
 

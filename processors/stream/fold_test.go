@@ -105,7 +105,7 @@ func (w *world) take() {
 		if err := json.Unmarshal(head.Position, &l); err != nil {
 			w.t.Fatal(err)
 		}
-		f.reset(l.M, head.Dirty, head.Clean)
+		f.reset(l.M, head)
 		w.x.stored = l.M
 		if w.x.listed, err = firstListed(store, f.clean); err != nil {
 			w.t.Fatal(err)
@@ -128,17 +128,18 @@ func (w *world) restore() {
 	}
 	floor := w.committed.F
 	floor.Frontier = state.Wake{}
-	head, err := json.Marshal(local{M: floor})
+	at, err := json.Marshal(local{M: floor})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := r.Finish(head, func(b []byte) (int64, error) {
+	head, err := r.Finish(at, func(b []byte) (int64, error) {
 		e, _, err := decodeEnvelope(b)
 		return e.next, err
-	}); err != nil {
+	})
+	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.x.fold.reset(floor, 1, 1)
+	w.x.fold.reset(floor, head)
 	w.x.stored = floor
 }
 
@@ -272,6 +273,9 @@ func TestAnyHistoryGivesTheSame(t *testing.T) {
 		if _, ok, err := w.x.fold.earliest(); ok || err != nil {
 			t.Fatalf("something is still due: %v", err)
 		}
+		if n := w.x.fold.asking; n != 0 {
+			t.Fatalf("%d keys are said to ask for a wake-up, want none", n)
+		}
 	})
 }
 
@@ -390,6 +394,18 @@ func TestVersionWakesEveryKey(t *testing.T) {
 	}
 	if f.sweeping || f.pos.Frontier.Less(f.swept()) {
 		t.Errorf("the sweep does not end: frontier %v", f.pos.Frontier)
+	}
+}
+
+// What other versions read is spelled the same for ever.
+func TestFormats(t *testing.T) {
+	if got, want := fmt.Sprintf("%x", envelope{asOf: 300, next: 1_700_000_000_000, version: 7}.encode(nil)), "01d80480a0abfef9620e"; got != want {
+		t.Errorf("envelope: got %s, want %s", got, want)
+	}
+	at := Position{Next: 9, Clock: 5, Version: Version{"id@1", 3, 4}, Frontier: state.Wake{Due: 4, Key: "ada"}}
+	got, err := commit{Topic: "AAAA", Fold: 2, M: at, F: Position{Next: 1}, Skips: []int64{3}}.encode()
+	if want := `{"topic":"AAAA","fold":2,"m":{"n":9,"c":5,"v":"id@1","va":3,"vs":4,"fd":4,"fk":"YWRh"},"f":{"n":1},"skip":[3]}`; err != nil || got != want {
+		t.Errorf("commit: got %s, %v, want %s", got, err, want)
 	}
 }
 

@@ -16,7 +16,7 @@ type metrics struct {
 	outputs, commits                                    *prometheus.CounterVec
 	seconds                                             *prometheus.HistogramVec
 	lateness                                            prometheus.Histogram
-	lag, clockLag, touched, nextWake                    prometheus.Gauge
+	lag, clockLag, touched, nextWake, pendingWakes      prometheus.Gauge
 	states                                              *prometheus.GaugeVec
 }
 
@@ -45,23 +45,24 @@ func newMetrics(r prometheus.Registerer, name string) (*metrics, error) {
 		return prometheus.HistogramOpts{Namespace: "segue", Subsystem: "stream", Name: name, Help: help, ConstLabels: labels, Buckets: buckets}
 	}
 	m := &metrics{
-		records:     counter("records_total", "Records folded, live."),
-		wakes:       counter("wakeups_total", "Wake-ups fired, live."),
-		ticks:       counter("ticks_total", "Ticks appended to quiet partitions."),
-		refolded:    counter("refolded_total", "Records and wake-ups folded again, silently."),
-		restores:    counter("restores_total", "Partitions restored from profiles."),
-		restored:    counter("restored_profiles_total", "Profiles read by restores."),
-		deadLetters: counter("dead_letters_total", "Records and wake-ups that could not be processed."),
-		flushed:     counter("flushed_profiles_total", "Profiles written to the topic of profiles."),
-		rebalances:  counter("rebalances_total", "Times that partitions were revoked or lost."),
-		rebuilds:    counter("rebuilds_total", "Times that all was folded again from the last commit."),
-		outputs:     counters("outputs_total", "Outputs by topic, committed or not.", "topic"),
-		commits:     counters("commits_total", "Transactions by result.", "result"),
-		lag:         gauge("lag_records", "Records that were there at the last fetch and are not folded."),
-		clockLag:    gauge("clock_lag_seconds", "How far the most quiet partition's clock is behind."),
-		touched:     gauge("unwritten_bytes", "Decoded states that are newer than the store."),
-		nextWake:    gauge("next_wakeup_seconds", "When the next wake-up is due, from now."),
-		lateness:    prometheus.NewHistogram(histogram("wakeup_lateness_seconds", "How late wake-ups fire.", []float64{.01, .05, .1, .5, 1, 5, 60, 3600})),
+		records:      counter("records_total", "Records folded, live."),
+		wakes:        counter("wakeups_total", "Wake-ups fired, live."),
+		ticks:        counter("ticks_total", "Ticks appended to quiet partitions."),
+		refolded:     counter("refolded_total", "Records and wake-ups folded again, silently."),
+		restores:     counter("restores_total", "Partitions restored from profiles."),
+		restored:     counter("restored_profiles_total", "Profiles read by restores."),
+		deadLetters:  counter("dead_letters_total", "Records and wake-ups that could not be processed."),
+		flushed:      counter("flushed_profiles_total", "Profiles written to the topic of profiles."),
+		rebalances:   counter("rebalances_total", "Times that partitions were revoked or lost."),
+		rebuilds:     counter("rebuilds_total", "Times that all was folded again from the last commit."),
+		outputs:      counters("outputs_total", "Outputs by topic, committed or not.", "topic"),
+		commits:      counters("commits_total", "Transactions by result.", "result"),
+		pendingWakes: gauge("wakeups_pending", "Keys that asked to be woken."),
+		lag:          gauge("lag_records", "Records that were there at the last fetch and are not folded."),
+		clockLag:     gauge("clock_lag_seconds", "How far the most quiet partition's clock is behind."),
+		touched:      gauge("unwritten_bytes", "Decoded states that are newer than the store."),
+		nextWake:     gauge("next_wakeup_seconds", "When the next wake-up is due, from now."),
+		lateness:     prometheus.NewHistogram(histogram("wakeup_lateness_seconds", "How late wake-ups fire.", []float64{.01, .05, .1, .5, 1, 5, 60, 3600})),
 		seconds: prometheus.NewHistogramVec(histogram("commit_seconds", "Duration by phase: produce, end, apply.",
 			prometheus.ExponentialBuckets(.0005, 2, 14)), []string{"phase"}),
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("partition_live", "1: live; 0: being restored or folded again.")), []string{"partition"}),
@@ -90,8 +91,9 @@ func (m *metrics) gone(partition int32) {
 }
 
 // observe sets what is known at the end of a turn.
-func (m *metrics) observe(lag, clock, earliest int64, now time.Time) {
+func (m *metrics) observe(lag, clock, earliest, asking int64, now time.Time) {
 	m.lag.Set(float64(lag))
+	m.pendingWakes.Set(float64(asking))
 	if clock != math.MaxInt64 {
 		m.clockLag.Set(float64(now.UnixMilli()-clock) / 1000)
 	}

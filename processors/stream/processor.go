@@ -160,10 +160,13 @@ func (p *Processor[S, D]) turn(ctx context.Context) error {
 	if broken != nil {
 		return broken
 	}
-	if void, err := p.rebalance(ctx); err != nil || void {
+	void, err := p.rebalance(ctx)
+	if err != nil {
 		return err
 	}
-	if lost != nil {
+	if void {
+		fetches = nil
+	} else if lost != nil {
 		return lost
 	}
 	if err := p.fold(ctx, fetches); err != nil {
@@ -213,7 +216,8 @@ func (p *Processor[S, D]) poll(ctx context.Context) kgo.Fetches {
 	p.mu.Unlock()
 	defer cancel()
 	if !endless && wait <= 0 {
-		return p.session.PollRecords(nil, p.c.MaxPoll) //nolint:staticcheck // nil is how kgo spells "do not wait"
+		//lint:ignore SA1012 nil is how the client spells "do not wait"
+		return p.session.PollRecords(nil, p.c.MaxPoll)
 	}
 	if p.alarm.reached != nil {
 		go func(reached <-chan struct{}) {
@@ -227,13 +231,7 @@ func (p *Processor[S, D]) poll(ctx context.Context) kgo.Fetches {
 	return p.session.PollRecords(ctx, p.c.MaxPoll)
 }
 
-// wake ends the present poll.
-func (p *Processor[S, D]) wake() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.wakeLocked()
-}
-
+// wakeLocked ends the present poll. p.mu is held.
 func (p *Processor[S, D]) wakeLocked() {
 	if p.kick != nil {
 		p.kick()
@@ -347,7 +345,7 @@ func (p *Processor[S, D]) foldRecord(ctx context.Context, x *partition[S, D], r 
 	if r.Offset < x.fold.pos.Next {
 		return nil
 	}
-	if !r.Attrs.IsControl() && p.deaths.isolated(x.id, r.Offset) {
+	if len(r.Key) > 0 && !r.Attrs.IsControl() && p.deaths.isolated(x.id, r.Offset) {
 		return p.foldIsolated(ctx, x, r)
 	}
 	return x.fold.record(ctx, fromKafka(r))
@@ -376,26 +374,22 @@ func (p *Processor[S, D]) relieve(ctx context.Context) error {
 	if p.touchedBytes() < p.c.touchedMemory() {
 		return nil
 	}
-	now := time.Now()
-	if err := p.space(ctx, now); err != nil {
+	p.space(ctx, time.Now())
+	if err := p.commit(ctx, time.Now()); err != nil {
 		return err
 	}
-	if err := p.commit(ctx, now); err != nil {
-		return err
-	}
-	p.partial = true
+	p.partial = true // of what was polled, some is not folded yet
 	return p.applyAll()
 }
 
 // space waits until a commit may follow the last one.
-func (p *Processor[S, D]) space(ctx context.Context, now time.Time) error {
+func (p *Processor[S, D]) space(ctx context.Context, now time.Time) {
 	if wait := p.lastCommit.Add(p.c.CommitSpacing).Sub(now); wait > 0 {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
 	}
-	return nil
 }
 
 func (p *Processor[S, D]) touchedBytes() (n int64) {
@@ -410,9 +404,7 @@ func (p *Processor[S, D]) touchedBytes() (n int64) {
 func (p *Processor[S, D]) applyDue(now time.Time) error {
 	short := p.touchedBytes() >= p.c.touchedMemory()
 	if short && p.open {
-		if err := p.space(context.Background(), now); err != nil {
-			return err
-		}
+		p.space(context.Background(), now)
 		if err := p.commit(context.Background(), time.Now()); err != nil {
 			return err
 		}
@@ -467,9 +459,7 @@ func (p *Processor[S, D]) stop(ctx context.Context) error {
 		if !behind {
 			break
 		}
-		if err := p.space(context.WithoutCancel(ctx), now); err != nil {
-			return err
-		}
+		p.space(context.WithoutCancel(ctx), now)
 		if err := p.commit(ctx, time.Now()); err != nil {
 			return fmt.Errorf("stop: %w", err)
 		}

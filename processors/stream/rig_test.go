@@ -52,7 +52,7 @@ func (r *rig) config(m *machine) Config[toyState, string] {
 	c := Config[toyState, string]{
 		Task: new(toy), Name: "toy", Prefix: r.Prefix, Input: "events", Profiles: "profiles", DeadLetters: "dead-letters",
 		Instance: m.name, Dir: "state", FS: m.fs, Memory: 16 << 20,
-		Kafka:         append(r.Opts(), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(100*time.Millisecond)),
+		Kafka:         append(r.Opts(), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(100*time.Millisecond), kgo.RebalanceTimeout(3*time.Second)),
 		ApplyInterval: 40 * time.Millisecond, FlushAfter: 100 * time.Millisecond, ProgressInterval: 50 * time.Millisecond,
 		MaxPoll: 40, DrainBudget: 7,
 	}

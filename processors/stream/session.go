@@ -37,7 +37,8 @@ func (p *Processor[S, D]) openSession(ctx context.Context) error {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.SessionTimeout(12 * time.Second), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.RecordPartitioner(partitioner()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1 << 20),
-		kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedBytes(int(max(p.c.Memory/8, 2*maxOutput))),
+		// After a rebalance the next fetch waits for the one that is under way.
+		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedBytes(int(max(p.c.Memory/8, 2*maxOutput))),
 	}
 	opts = append(opts, p.c.Kafka...)
 	opts = append(opts,

@@ -112,7 +112,7 @@ func (p *Processor[S, D]) local(ctx context.Context, x *partition[S, D], c chang
 		if err := json.Unmarshal(head.Position, &l); err != nil {
 			return l, false, fatal{fmt.Errorf("state of partition %d in %s: decode the position: %w; delete the folder to restore it from %s", x.id, p.c.Dir, err, p.profiles)}
 		}
-		x.fold.reset(l.M, head.Dirty, head.Clean)
+		x.fold.reset(l.M, head)
 		x.stored = l.M
 	}
 	refuse := func(format string, a ...any) error {
@@ -173,7 +173,7 @@ func (p *Processor[S, D]) begun(ctx context.Context, x *partition[S, D]) error {
 	if err != nil {
 		return err
 	}
-	x.fold.reset(Position{Next: x.committed.M.Next}, 1, 1)
+	x.fold.reset(Position{Next: x.committed.M.Next}, empty)
 	x.stored = x.fold.pos
 	return nil
 }
@@ -204,18 +204,18 @@ func (p *Processor[S, D]) restore(ctx context.Context, x *partition[S, D]) error
 	}
 	floor := x.committed.F
 	floor.Frontier = state.Wake{} // a profile may lack what fired after it was dirty
-	head, err := json.Marshal(local{p.topic, p.c.FoldVersion, floor})
+	at, err := json.Marshal(local{p.topic, p.c.FoldVersion, floor})
 	if err != nil {
 		return err
 	}
-	err = r.Finish(head, func(fold []byte) (int64, error) {
+	head, err := r.Finish(at, func(fold []byte) (int64, error) {
 		e, _, err := decodeEnvelope(fold)
 		return e.next, err
 	})
 	if err != nil {
 		return err
 	}
-	x.fold.reset(floor, 1, 1)
+	x.fold.reset(floor, head)
 	x.stored = floor
 	return nil
 }

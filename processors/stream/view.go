@@ -22,7 +22,7 @@ func (p *Processor[S, D]) publish(live bool) error {
 		return nil
 	}
 	s := &standing{next: make(map[int32]int64, len(p.partitions)), quiet: true, earliest: math.MaxInt64}
-	lag, clock := int64(0), int64(math.MaxInt64)
+	lag, asking, clock := int64(0), int64(0), int64(math.MaxInt64)
 	for _, x := range p.partitions {
 		w, ok, err := x.fold.earliest()
 		if err != nil {
@@ -33,11 +33,12 @@ func (p *Processor[S, D]) publish(live bool) error {
 		}
 		s.next[x.id] = x.fold.pos.Next
 		s.quiet = s.quiet && x.outs == 0
+		asking += x.fold.asking
 		lag += max(x.limit-x.fold.pos.Next, 0)
 		clock = min(clock, x.fold.pos.Clock)
 	}
 	p.standing.Store(s)
-	p.metrics.observe(lag, clock, s.earliest, p.c.Clock.Now())
+	p.metrics.observe(lag, clock, s.earliest, asking, p.c.Clock.Now())
 	p.metrics.touched.Set(float64(p.touchedBytes()))
 	why := ""
 	if len(p.partitions) == 0 {
@@ -130,9 +131,7 @@ func (p *Processor[S, D]) serveViews(ctx context.Context) error {
 		return nil
 	}
 	if p.open {
-		if err := p.space(ctx, time.Now()); err != nil {
-			return err
-		}
+		p.space(ctx, time.Now())
 		if err := p.commit(ctx, time.Now()); err != nil {
 			return err
 		}

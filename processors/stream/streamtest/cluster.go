@@ -30,6 +30,7 @@ type Cluster struct {
 	seeds   []string
 	dial    func(ctx context.Context, network, host string) (net.Conn, error)
 	loseEnd atomic.Bool
+	lostEnd atomic.Bool
 	client  *kgo.Client
 }
 
@@ -102,6 +103,9 @@ func (c *Cluster) Opts() []kgo.Opt {
 // LoseEndTxn loses the answer to the next request that ends a transaction.
 func (c *Cluster) LoseEndTxn() { c.loseEnd.Store(true) }
 
+// LostEndTxn reports whether that request was sent.
+func (c *Cluster) LostEndTxn() bool { return c.lostEnd.Load() }
+
 func (c *Cluster) connect(ctx context.Context, network, host string) (net.Conn, error) {
 	conn, err := c.dial(ctx, network, host)
 	if err != nil {
@@ -120,6 +124,7 @@ func (l *lossy) Write(b []byte) (int, error) {
 	const endTxn = 26
 	if len(b) > 6 && b[4] == 0 && b[5] == endTxn && l.c.loseEnd.CompareAndSwap(true, false) {
 		l.lost = true
+		l.c.lostEnd.Store(true)
 	}
 	return l.Conn.Write(b)
 }
