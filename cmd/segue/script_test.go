@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -19,19 +20,44 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: what a person types, and what it answers.
-// BROKERS is a fresh cluster, FREE1 to FREE3 are addresses to listen on, SMTP
-// is a mail server's and INBOX where its mails can be read.
+// BROKERS is a fresh cluster.
 func TestScripts(t *testing.T) {
+	runScripts(t, "testdata/script", func(env *testscript.Env) error {
+		broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+		if err != nil {
+			return err
+		}
+		env.Defer(broker.Close)
+		env.Setenv("BROKERS", strings.Join(broker.ListenAddrs(), ","))
+		return nil
+	})
+}
+
+// TestKafkaScripts runs testdata/kafka on a real cluster, where all that a
+// script makes has PREFIX before its name.
+func TestKafkaScripts(t *testing.T) {
+	brokers := os.Getenv("SEGUE_TEST_BROKERS")
+	if brokers == "" {
+		t.Skip("SEGUE_TEST_BROKERS is not set; deploy/kafka/run sets it")
+	}
+	runScripts(t, "testdata/kafka", func(env *testscript.Env) error {
+		env.Setenv("BROKERS", brokers)
+		env.Setenv("PREFIX", fmt.Sprintf("script-%d-", time.Now().UnixNano()))
+		return nil
+	})
+}
+
+// runScripts gives scripts, beside what prepare sets, addresses to listen on as
+// FREE1 to FREE3, a mail server's as SMTP, and INBOX where its mails can be read.
+func runScripts(t *testing.T, dir string, prepare func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await, "post": post},
 		Setup: func(env *testscript.Env) error {
-			broker, err := kfake.NewCluster(kfake.NumBrokers(1))
-			if err != nil {
+			if err := prepare(env); err != nil {
 				return err
 			}
-			env.Defer(broker.Close)
-			env.Setenv("BROKERS", strings.Join(broker.ListenAddrs(), ","))
 			mails, err := inbox.New(inbox.Config{SMTPListen: "127.0.0.1:0", HTTPListen: "127.0.0.1:0"})
 			if err != nil {
 				return err
@@ -52,7 +78,6 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "post": post},
 	})
 }
 
