@@ -17,8 +17,9 @@ test:
 test-kafka:
 	$(if $(SEGUE_TEST_BROKERS),,deploy/kafka/run) go test -count=1 -p 1 -run '^TestKafka' ./...
 
+# Without the demo's whole year, which says the same as its weeks, and takes longest.
 race:
-	go test -race ./...
+	go test -race -short ./...
 
 FUZZTIME ?= 20s
 fuzz:

@@ -433,7 +433,7 @@ func (x *Cancel) GetReason() string {
 
 // Outcome is what became of a delivery. Each ends in exactly one of sent,
 // failed, stale, cancelled, in-doubt, skipped; bounced and complained may
-// follow sent.
+// follow sent. held ends nothing: a step waits, as for the end of quiet hours.
 type Outcome struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Kind       Outcome_Kind           `protobuf:"varint,1,opt,name=kind,proto3,enum=segue.v1.Outcome_Kind" json:"kind,omitempty"`
@@ -550,10 +550,11 @@ type Attempt struct {
 	DeliveryId string                 `protobuf:"bytes,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	Customer   string                 `protobuf:"bytes,2,opt,name=customer,proto3" json:"customer,omitempty"`
 	// The delivery's place in deliveries.
-	Offset int64                  `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Hand-overs so far, this one included.
 	Number int32                  `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
 	At     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
-	// The end of this delivery; unspecified while it is in doubt.
+	// The end of this delivery; unspecified while the mail is in hand.
 	Outcome       Outcome_Kind `protobuf:"varint,6,opt,name=outcome,proto3,enum=segue.v1.Outcome_Kind" json:"outcome,omitempty"`
 	Journey       string       `protobuf:"bytes,7,opt,name=journey,proto3" json:"journey,omitempty"`
 	Step          int32        `protobuf:"varint,8,opt,name=step,proto3" json:"step,omitempty"`

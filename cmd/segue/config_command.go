@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -18,7 +17,7 @@ a line of segue.yaml, a variable or a flag; each beats the ones before it.
 Secrets are not shown.`,
 		Example: `  segue config
   SEGUE_PREFIX=staging- segue config --config deploy/segue.yaml --json`,
-		Args: usage(cobra.NoArgs),
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := load(cmd)
 			if err != nil {
@@ -40,7 +39,6 @@ Secrets are not shown.`,
 }
 
 func printConfigJSON(cmd *cobra.Command, l *loaded) error {
-	enc := json.NewEncoder(cmd.OutOrStdout())
 	for _, s := range settings {
 		row := struct {
 			Setting string `json:"setting"`
@@ -53,7 +51,7 @@ func printConfigJSON(cmd *cobra.Command, l *loaded) error {
 		if s.secret {
 			row.Value = s.show(s.in(&l.Config))
 		}
-		if err := enc.Encode(row); err != nil {
+		if err := writeJSON(cmd.OutOrStdout(), row); err != nil {
 			return err
 		}
 	}

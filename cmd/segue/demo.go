@@ -34,7 +34,7 @@ func newDemoCommand() *cobra.Command {
 	d := &demo{}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch a shop's year pass in a minute; needs nothing but this binary",
+		Short: "Watch a shop's year pass in a minute, with nothing but this binary",
 		Long: `Replay a real shop's year through every station, in one process: a broker made
 for tests, the collector, the customer station, the sender, an inbox, and a
 storefront with its shoppers. Orders and cancellations are those of UCI Online
@@ -46,9 +46,9 @@ instant is quiet. Every mail can be read, as it looks and with its reason. At
 the end the log is held against what Segue promises; a broken promise is printed
 and fails the command.`,
 		Example: `  segue demo
-  segue demo --speed 3600 --until 2010-12-24        an hour a second, to Christmas
+  segue demo --speed 3600 --until 2010-12-24     an hour a second, to Christmas
   segue demo --data online_retail.csv.gz --exit`,
-		Args: usage(cobra.NoArgs),
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return d.run(cmd.Context(), cmd.OutOrStdout(), cmd.Flags().Changed("inbox"))
 		},

@@ -177,7 +177,7 @@ func (a *audit) mail(at time.Time, delivery, to string) {
 
 // deadLetter brings in a record of dead-letters.
 func (a *audit) deadLetter(key, reason string) {
-	a.dead = append(a.dead, fmt.Sprintf("%s: %s", keyOr([]byte(key), "no key"), reason))
+	a.dead = append(a.dead, fmt.Sprintf("%s: %s", textOr(key, "no key"), reason))
 }
 
 func (a *audit) of(delivery string) *audited {

@@ -98,19 +98,11 @@ func (t told) readAll(ctx context.Context, kafka []kgo.Opt) error {
 		return err
 	}
 	defer client.Close()
-	left, err := unread(ctx, kadm.NewClient(client), "start", t.topics())
+	left, err := unreadFrom(ctx, kadm.NewClient(client), t.topics())
 	if err != nil {
 		return err
 	}
-	for {
-		for topic, partitions := range left {
-			if len(partitions) == 0 {
-				delete(left, topic)
-			}
-		}
-		if len(left) == 0 {
-			return nil
-		}
+	for len(left) > 0 {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -119,6 +111,7 @@ func (t told) readAll(ctx context.Context, kafka []kgo.Opt) error {
 			return err
 		}
 	}
+	return nil
 }
 
 func (t told) reader(kafka []kgo.Opt) (*kgo.Client, error) {
@@ -132,22 +125,15 @@ func (t told) reader(kafka []kgo.Opt) (*kgo.Client, error) {
 	)...)
 }
 
-// fetched tells of what was polled, and takes from left what is read to its
-// end. Records beyond that end are not told.
-func (t told) fetched(fetches kgo.Fetches, left map[string]map[int32]int64) error {
+// fetched tells of what was polled; with left, of what lies before its ends.
+func (t told) fetched(fetches kgo.Fetches, left unread) error {
 	if err := fetches.Err(); err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
 	var errs []error
 	fetches.EachRecord(func(r *kgo.Record) {
-		if left != nil {
-			end, ok := left[r.Topic][r.Partition]
-			if !ok {
-				return
-			}
-			if r.Offset+1 >= end {
-				delete(left[r.Topic], r.Partition)
-			}
+		if left != nil && !left.take(r) {
+			return
 		}
 		if err := t.record(r); err != nil {
 			errs = append(errs, err)

@@ -114,11 +114,17 @@ func (d *demo) open(ctx context.Context, lines io.Reader, until time.Time, inbox
 	}); err != nil {
 		return s, err
 	}
+	return s, s.openCustomers(d, lines, until, keys)
+}
+
+// openCustomers builds the storefront and what serves its customers; the clock
+// stands just before the shop's year.
+func (s *stage) openCustomers(d *demo, lines io.Reader, until time.Time, keys link.Keys) (err error) {
 	collect := "http://" + s.collector.Addr().String()
 	if s.shop, err = storefront.New(storefront.Config{
 		Lines: lines, Seed: d.seed, Collector: collect, WriteKey: demoWriteKey, Until: until,
 	}); err != nil {
-		return s, err
+		return err
 	}
 	s.closers = append(s.closers, s.shop.Close)
 	s.start, _ = s.shop.Next()
@@ -127,14 +133,14 @@ func (d *demo) open(ctx context.Context, lines io.Reader, until time.Time, inbox
 		Kafka: s.kafka, Instance: "demo", Dir: s.dir, Salt: "demo", Memory: demoMemory, CommitSpacing: -1,
 		Clock: s.clock, Log: s.log.With("station", "customer"), Metrics: prometheus.NewRegistry(),
 	}); err != nil {
-		return s, err
+		return err
 	}
 	s.sender, err = sender.New(sender.Config{
 		Kafka: s.kafka, Instance: "demo", SMTP: sender.SMTP{Addr: s.inbox.SMTPAddr()}, PublicURL: collect, Links: keys,
 		CommitSpacing: time.Nanosecond, // kfake has none of what spacing is for
 		Clock:         s.clock, Log: s.log.With("station", "sender"), Metrics: prometheus.NewRegistry(),
 	})
-	return s, err
+	return err
 }
 
 func shippedPlaybook() (*playbook.Playbook, error) {

@@ -19,9 +19,6 @@ const (
 	afterwards = 6 * 24 * time.Hour
 	// quietWithin is how long one instant may take; then something is stuck.
 	quietWithin = 2 * time.Minute
-	// idleWithin is how long a fold that is about to wait may take to do so; one
-	// that knows nobody never waits.
-	idleWithin = 100 * time.Millisecond
 	// Pauses between two looks at whether all is quiet.
 	shortestPause, longestPause = 50 * time.Microsecond, time.Millisecond
 )

@@ -21,6 +21,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,6 +71,7 @@ holds.`,
 		RunE:          runGroup,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
 	})
@@ -92,7 +95,7 @@ func newVersionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print what this binary was built from",
 		Example: "  segue version",
-		Args:    usage(cobra.NoArgs),
+		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, revision := "(devel)", ""
 			if build, ok := debug.ReadBuildInfo(); ok {
@@ -114,6 +117,23 @@ func newVersionCommand() *cobra.Command {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// takes are the arguments that a command wants, by name.
+func takes(names ...string) cobra.PositionalArgs {
+	return usage(func(cmd *cobra.Command, given []string) error {
+		if len(given) == len(names) {
+			return nil
+		}
+		if len(names) == 0 {
+			return fmt.Errorf("%s: unknown command %q, want none", cmd.CommandPath(), given[0])
+		}
+		got := "nothing"
+		if len(given) > 0 {
+			got = strconv.Quote(strings.Join(given, " "))
+		}
+		return fmt.Errorf("%s: got %s, want %s", cmd.CommandPath(), got, strings.Join(names, " "))
+	})
+}
 
 // usage makes what args finds wrong a usageError.
 func usage(args cobra.PositionalArgs) cobra.PositionalArgs {

@@ -38,7 +38,7 @@ func newPlaybookCheckCommand() *cobra.Command {
 		Long: `Say everything that is wrong with a playbook and the templates it names, each
 with its place, or what it holds and costs when nothing is. Asks no broker.`,
 		Example: "  segue playbook check deploy/playbook.yaml",
-		Args:    usage(cobra.ExactArgs(1)),
+		Args:    takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pb, err := readPlaybook(args[0])
 			if err != nil {
@@ -57,7 +57,7 @@ func newPlaybookApplyCommand() *cobra.Command {
 record to every partition of events, all in one transaction. From that record on
 it decides; who no longer meets a segment's new condition leaves it.`,
 		Example: "  segue playbook apply deploy/playbook.yaml --brokers kafka-1:9092",
-		Args:    usage(cobra.ExactArgs(1)),
+		Args:    takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pb, err := readPlaybook(args[0])
 			if err != nil {

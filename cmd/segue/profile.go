@@ -23,7 +23,7 @@ asked of a running customer station at admin.listen, of those instances that own
 the customer's partition.`,
 		Example: `  segue profile ada
   SEGUE_ADMIN_TOKEN=… segue profile ada --admin segue-1:9090`,
-		Args: usage(cobra.ExactArgs(1)),
+		Args: takes("CUSTOMER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := load(cmd)
 			if err != nil {

@@ -3,17 +3,18 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"segue/deploy"
 	"segue/processors/collector/segment"
 	"segue/processors/customer"
 	"segue/processors/stream"
@@ -34,22 +35,19 @@ func newReplayCommand() *cobra.Command {
 	var r replaying
 	cmd := &cobra.Command{
 		Use:   "replay --events FILE",
-		Short: "Fold a file of events under a playbook, in virtual time, and print what comes out",
+		Short: "Ask what a playbook would have done with a file of events",
 		Long: `Fold a file of events through the very function that the customer station runs,
 in virtual time, without Kafka, and print what would have come out, in order.
 
-The file has one JSON object per line: a call in Segment's spec, or an event of
-Segue (the JSON that "segue tail events --json" shows as value). An event takes
-place when it was received, or else when it occurred. A mail is taken as sent
-the moment it is due.`,
-		Example: `  segue replay --events week.jsonl --playbook playbook.yaml
-  segue replay --events - --until 2026-03-29T12:00:00Z --json < week.jsonl | jq .value`,
-		Args: usage(func(_ *cobra.Command, args []string) error {
-			if r.events == "" {
-				return errors.New("segue replay: want --events FILE, or - for standard input")
-			}
-			return errors.Join(cobra.NoArgs(nil, args))
-		}),
+The file has one JSON object per line, in any order of time: what "segue tail
+events --json" prints, a call in Segment's spec, or an event of Segue. An event
+takes place at the log's time, or when it was received, or when it occurred.
+What Segue itself wrote (ticks, outcomes, playbooks in force) is passed over, as
+it comes anew: a mail is taken as sent the moment it is due.`,
+		Example: `  segue tail events --from start --until-end --json > week.jsonl
+  segue replay --events week.jsonl --playbook new.yaml
+  segue replay --events - --until 2026-03-29T12:00:00Z --json < week.jsonl`,
+		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
@@ -57,13 +55,16 @@ the moment it is due.`,
 	flags := cmd.Flags()
 	flags.StringVar(&r.events, "events", "", "`FILE` of events, - for standard input")
 	flags.StringVar(&r.playbook, "playbook", "", "playbook `FILE` (default: the one that comes with Segue)")
-	flags.StringVar(&r.until, "until", "", "let the clock run on to this `TIME` after the last event, as 2026-03-29T12:00:00Z")
+	flags.StringVar(&r.until, "until", "", "let the clock run on to `TIME`, as 2026-03-29T12:00:00Z")
 	flags.StringVar(&r.salt, "salt", "", "`TEXT` that goes into draws, as customer.salt")
 	flags.BoolVar(&r.json, "json", false, `one JSON object per output: {"at","topic","key","value"}`)
 	return cmd
 }
 
 func (r *replaying) run(ctx context.Context, in io.Reader, out io.Writer) error {
+	if r.events == "" {
+		return usageError{errors.New("segue replay: want --events FILE, or - for standard input")}
+	}
 	var until time.Time
 	if r.until != "" {
 		var err error
@@ -94,11 +95,7 @@ func (r *replaying) readPlaybook() (*playbook.Playbook, error) {
 	if r.playbook != "" {
 		return readPlaybook(r.playbook)
 	}
-	yaml, files, err := playbook.ReadFS(deploy.Files, deploy.Playbook)
-	if err != nil {
-		return nil, err
-	}
-	return playbook.Parse(deploy.Playbook, yaml, files)
+	return shippedPlaybook()
 }
 
 func printOutput(out io.Writer, at int64, o stream.Output, asJSON bool) error {
@@ -106,17 +103,11 @@ func printOutput(out io.Writer, at int64, o stream.Output, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	when := time.UnixMilli(at).UTC()
+	s := shown{At: time.UnixMilli(at).UTC(), Topic: o.Topic, Key: o.Key, Value: value}
 	if !asJSON {
-		_, err = fmt.Fprintf(out, "%s %s %s %s\n", when.Format(time.RFC3339), o.Topic, o.Key, value)
-		return err
+		return s.writeLine(out, s.Topic)
 	}
-	return json.NewEncoder(out).Encode(struct {
-		At    time.Time       `json:"at"`
-		Topic string          `json:"topic"`
-		Key   string          `json:"key"`
-		Value json.RawMessage `json:"value"`
-	}{when, o.Topic, o.Key, value})
+	return writeJSON(out, s)
 }
 
 // replayEngine is the loop that Kafka closes elsewhere: what the fold writes to
@@ -126,11 +117,12 @@ type replayEngine struct {
 	pb    *playbook.Playbook
 	print func(at int64, o stream.Output) error
 	// back are the records that the last step wrote to events.
-	back []backRecord
+	back []replayed
 	err  error
 }
 
-type backRecord struct {
+// replayed is a record of events, and when it takes place.
+type replayed struct {
 	at    int64
 	key   string
 	value []byte
@@ -141,7 +133,7 @@ type onePlaybook struct{ pb *playbook.Playbook }
 
 func (o onePlaybook) Playbook(_ context.Context, version string) (*playbook.Playbook, error) {
 	if version != o.pb.Version {
-		return nil, fmt.Errorf("playbook %s: the events put it in force, but only %s is at hand; leave such control records out", version, o.pb.Version)
+		return nil, fmt.Errorf("playbook: got %s, want %s, which alone is at hand", version, o.pb.Version)
 	}
 	return o.pb, nil
 }
@@ -158,7 +150,7 @@ func (e *replayEngine) emit(at int64, _ stream.Input, o stream.Output) {
 	}
 	switch o.Topic {
 	case schemas.Events:
-		e.back = append(e.back, backRecord{at, o.Key, o.Value})
+		e.back = append(e.back, replayed{at, o.Key, o.Value})
 	case schemas.Deliveries:
 		var command schemas.DeliveryCommand
 		if err := schemas.Decode(o.Value, &command); err != nil {
@@ -166,7 +158,7 @@ func (e *replayEngine) emit(at int64, _ stream.Input, o stream.Output) {
 			return
 		}
 		if d := command.GetSend(); d != nil {
-			e.back = append(e.back, backRecord{at, o.Key, schemas.Encode(sent(d))})
+			e.back = append(e.back, replayed{at, o.Key, schemas.Encode(sent(d))})
 		}
 	}
 }
@@ -179,55 +171,27 @@ func sent(d *schemas.Delivery) *schemas.Event {
 }
 
 func (e *replayEngine) replay(ctx context.Context, in io.Reader, until time.Time) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 4<<20)
-	started := false
-	for n := 1; lines.Scan(); n++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		events, err := readEvents(line)
-		if err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-		for _, event := range events {
-			at := max(schemas.Millis(event.GetReceivedAt()), 0)
-			if at == 0 {
-				at = schemas.Millis(event.GetOccurredAt())
-			}
-			if at == 0 {
-				return fmt.Errorf("line %d: got no time, want timestamp, or occurredAt", n)
-			}
-			if !started {
-				started = true
-				err := e.fold.Record(ctx, at-1, "", schemas.Encode(&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: e.pb.Version}}}))
-				if err != nil {
-					return err
-				}
-			}
-			if err := e.runTo(ctx, at-1); err != nil {
-				return err
-			}
-			key := event.GetCustomer()
-			if event.IsControl() {
-				key = ""
-			} else if key == "" {
-				return fmt.Errorf("line %d: got no customer, want one", n)
-			}
-			if err := e.fold.Record(ctx, at, key, schemas.Encode(event)); err != nil {
-				return fmt.Errorf("line %d: %w", n, err)
-			}
-			if err := e.feedBack(ctx); err != nil {
-				return err
-			}
-		}
+	records, err := readReplayed(in)
+	if err != nil {
+		return err
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read events: %w", err)
-	}
-	if !started {
+	if len(records) == 0 {
 		return errors.New("replay: got no events, want at least one line")
+	}
+	inForce := &schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: e.pb.Version}}}
+	if err := e.fold.Record(ctx, records[0].at-1, "", schemas.Encode(inForce)); err != nil {
+		return err
+	}
+	for _, r := range records {
+		if err := e.runTo(ctx, r.at-1); err != nil {
+			return err
+		}
+		if err := e.fold.Record(ctx, r.at, r.key, r.value); err != nil {
+			return fmt.Errorf("fold an event of %q: %w", r.key, err)
+		}
+		if err := e.feedBack(ctx); err != nil {
+			return err
+		}
 	}
 	if until.IsZero() {
 		return nil
@@ -265,21 +229,74 @@ func (e *replayEngine) feedBack(ctx context.Context) error {
 	return e.err
 }
 
-// readEvents reads a call of Segment's spec, or an event of Segue.
-func readEvents(line []byte) ([]*schemas.Event, error) {
-	var kind struct {
-		Type  *string         `json:"type"`
-		Batch json.RawMessage `json:"batch"`
+// readReplayed returns the records of in by their time.
+func readReplayed(in io.Reader) ([]replayed, error) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 4<<20)
+	var records []replayed
+	for n := 1; lines.Scan(); n++ {
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		more, err := replayedOf(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		records = append(records, more...)
 	}
-	if err := json.Unmarshal(line, &kind); err != nil {
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	slices.SortStableFunc(records, func(a, b replayed) int { return cmp.Compare(a.at, b.at) })
+	return records, nil
+}
+
+// replayedOf reads a line: a record that was tailed, a call of Segment's spec,
+// or an event of Segue.
+func replayedOf(line []byte) ([]replayed, error) {
+	var outer map[string]json.RawMessage
+	if err := json.Unmarshal(line, &outer); err != nil {
 		return nil, fmt.Errorf("got %.40q, want a JSON object: %w", line, err)
 	}
-	if kind.Type != nil || kind.Batch != nil {
-		return segment.Events(line)
+	var events []*schemas.Event
+	var at int64
+	var err error
+	switch {
+	case outer["type"] != nil || outer["batch"] != nil:
+		events, err = segment.Events(line)
+	case outer["topic"] != nil && outer["value"] != nil:
+		var s shown
+		if err = json.Unmarshal(line, &s); err == nil && s.Topic != schemas.Events {
+			err = fmt.Errorf("got a record of %s, want one of %s", s.Topic, schemas.Events)
+		}
+		at, line = s.At.UnixMilli(), s.Value
+		fallthrough
+	default:
+		event := new(schemas.Event)
+		err = errors.Join(err, schemas.Decode(line, event))
+		events = append(events, event)
 	}
-	event := new(schemas.Event)
-	if err := schemas.Decode(line, event); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return []*schemas.Event{event}, nil
+	var records []replayed
+	for _, event := range events {
+		if event.IsControl() || event.GetOutcome() != nil || event.GetMerge() != nil {
+			continue
+		}
+		r := replayed{
+			at:    cmp.Or(at, schemas.Millis(event.GetReceivedAt()), schemas.Millis(event.GetOccurredAt())),
+			key:   event.GetCustomer(),
+			value: schemas.Encode(event),
+		}
+		if r.at <= 0 {
+			return nil, errors.New("got no time, want timestamp, or occurredAt")
+		}
+		if r.key == "" {
+			return nil, errors.New("got no customer, want one")
+		}
+		records = append(records, r)
+	}
+	return records, nil
 }

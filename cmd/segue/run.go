@@ -81,7 +81,7 @@ the other commands find it, and creates the topics by itself.
 	settingFlag(flags, "memory", "customer.memory", "`SIZE` that profiles and caches may take, as 2GiB")
 	settingFlag(flags, "accept-refold", "customer.accept_refold", "decide again what another version had decided before a crash")
 	settingFlag(flags, "smtp", "sender.smtp.address", "`HOST:PORT` of the SMTP relay")
-	settingFlag(flags, "log-level", "log.level", "`LEVEL` of the log on stderr: debug, info, warn or error")
+	settingFlag(flags, "log-level", "log.level", "`LEVEL` of the log: debug, info, warn or error")
 	return cmd
 }
 
@@ -106,8 +106,8 @@ func chosen(args []string) ([]station, error) {
 }
 
 // runStations runs until ctx ends or one of them fails, and waits for all.
-func runStations(ctx context.Context, l *loaded, picked []station, errs io.Writer) error {
-	log := l.Log.logger(errs)
+func runStations(ctx context.Context, l *loaded, picked []station, logTo io.Writer) error {
+	log := l.Log.logger(logTo)
 	admin, err := newAdmin(l.Admin)
 	if err != nil {
 		return err
@@ -129,9 +129,10 @@ func runStations(ctx context.Context, l *loaded, picked []station, errs io.Write
 		return err
 	}
 	runs := make([]func(context.Context) error, len(picked))
+	var errs []error
 	for i, s := range picked {
 		log := log.With("station", s.name)
-		runs[i], err = s.start(process{
+		run, err := s.start(process{
 			loaded:         l,
 			kafka:          append(slices.Clip(kafka), kgo.WithLogger(kafkaLogger(log))),
 			log:            log,
@@ -140,8 +141,12 @@ func runStations(ctx context.Context, l *loaded, picked []station, errs io.Write
 			serveCustomers: func(h http.HandlerFunc) { admin.customers = h },
 		})
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			errs = append(errs, ofStation(s.name, err))
 		}
+		runs[i] = run
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return admin.serve(ctx, log) })
@@ -155,6 +160,19 @@ func runStations(ctx context.Context, l *loaded, picked []station, errs io.Write
 	}
 	log.Info("running", "admin", "http://"+admin.listener.Addr().String())
 	return group.Wait()
+}
+
+// ofStation says of each of the errors that were joined whose it is.
+func ofStation(name string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	var errs []error
+	for _, err := range joined.Unwrap() {
+		errs = append(errs, ofStation(name, err))
+	}
+	return errors.Join(errs...)
 }
 
 // checkTopics refuses to start on topics that a station would misread.

@@ -132,9 +132,13 @@ func merge(layers ...[]given) (*loaded, error) {
 	return l, errors.Join(errs...)
 }
 
-// wrong says what w is, and where it was set.
+// wrong says what w is and, if it was set, where.
 func (l *loaded) wrong(w invalid) error {
-	return fmt.Errorf("%s: %s: got %s, want %s", l.from[w.key], w.key, w.got, w.want)
+	at := l.from[w.key] + ": "
+	if l.from[w.key] == "default" {
+		at = ""
+	}
+	return fmt.Errorf("%s%s: got %s, want %s", at, w.key, w.got, w.want)
 }
 
 // decode reads a value of YAML, or the text of a variable or flag, into field.
@@ -321,15 +325,23 @@ func settingFlag(flags *pflag.FlagSet, name, key, usage string) {
 		panic("no setting " + key)
 	}
 	defaults := DefaultConfig()
-	value := s.in(&defaults).Interface()
-	text := strings.Trim(fmt.Sprint(value), "[]")
-	flags.String(name, text, usage)
-	f := flags.Lookup(name)
+	value := settingValue{typ: s.typ, text: strings.Trim(fmt.Sprint(s.in(&defaults).Interface()), "[]")}
+	f := flags.VarPF(&value, name, "", usage)
 	if s.typ.Kind() == reflect.Bool {
-		f.DefValue, f.NoOptDefVal = "", "true"
+		f.NoOptDefVal = "true"
 	}
 	f.Annotations = map[string][]string{flagSetting: {key}}
 }
+
+// settingValue is the text that a flag was given; merge reads it.
+type settingValue struct {
+	text string
+	typ  reflect.Type
+}
+
+func (v *settingValue) String() string        { return v.text }
+func (v *settingValue) Set(text string) error { v.text = text; return nil }
+func (v *settingValue) Type() string          { return v.typ.Kind().String() }
 
 // flagLayer is what flags set.
 func flagLayer(flags *pflag.FlagSet) (layer []given) {

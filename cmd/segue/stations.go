@@ -25,11 +25,11 @@ var stations = []station{
 
 func startCollector(p process) (func(context.Context) error, error) {
 	keys, err := p.Links.keys()
+	if len(p.Collector.WriteKeys) == 0 {
+		err = errors.Join(err, errors.New("collector.write_keys: got none, want at least one key and its source's name, as in SEGUE_COLLECTOR_WRITE_KEYS=KEY=shop"))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(p.Collector.WriteKeys) == 0 {
-		return nil, errors.New(`collector.write_keys: got none, want at least one key and its source's name, as in SEGUE_COLLECTOR_WRITE_KEYS=KEY=shop`)
 	}
 	s, err := collector.New(collector.Config{
 		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, Links: keys,
@@ -61,15 +61,12 @@ func startCustomer(p process) (func(context.Context) error, error) {
 
 func startSender(p process) (func(context.Context) error, error) {
 	instance, err := p.instance()
+	keys, errKeys := p.Links.keys()
+	if err = errors.Join(err, errKeys); p.Links.URL == "" {
+		err = errors.Join(err, errors.New(`links.url: got "", want where recipients reach the collector, as https://t.shop.example: without it no mail could be unsubscribed from`))
+	}
 	if err != nil {
 		return nil, err
-	}
-	keys, err := p.Links.keys()
-	if err != nil {
-		return nil, err
-	}
-	if p.Links.URL == "" {
-		return nil, errors.New("links.url: got \"\", want where recipients reach the collector, as https://t.shop.example: without it no mail could be unsubscribed from")
 	}
 	smtp := p.Sender.SMTP
 	s, err := sender.New(sender.Config{

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +41,7 @@ a difference is printed and fails the command. When events is there already, the
 others get as many partitions as it has.`,
 		Example: `  segue topics create
   segue topics create --partitions 16 --replication-factor 3 --prefix staging-`,
-		Args: usage(cobra.NoArgs),
+		Args: takes(),
 		RunE: withCluster(func(ctx context.Context, out io.Writer, l *loaded, cluster *kadm.Client) error {
 			if err := createTopics(ctx, cluster, &l.Config, out); err != nil {
 				return err
@@ -61,7 +60,7 @@ func newTopicsCheckCommand() *cobra.Command {
 		Short: "Compare the cluster's topics with what Segue needs",
 		Example: `  segue topics check
   segue topics check --brokers kafka-1:9092 --prefix staging-`,
-		Args: usage(cobra.NoArgs),
+		Args: takes(),
 		RunE: withCluster(func(ctx context.Context, out io.Writer, l *loaded, cluster *kadm.Client) error {
 			if err := checkTopics(ctx, cluster, l.Prefix); err != nil {
 				return err
@@ -78,7 +77,7 @@ func newTopicsListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "Print the table of topics; asks no broker",
 		Example: "  segue topics list\n  segue topics list --json",
-		Args:    usage(cobra.NoArgs),
+		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := load(cmd)
 			if err != nil {
@@ -105,9 +104,8 @@ func newTopicsListCommand() *cobra.Command {
 }
 
 func listTopicsJSON(out io.Writer, c *Config) error {
-	enc := json.NewEncoder(out)
 	for _, t := range schemas.Topics {
-		err := enc.Encode(struct {
+		err := writeJSON(out, struct {
 			Topic      string            `json:"topic"`
 			Key        string            `json:"key"`
 			Partitions int               `json:"partitions"`

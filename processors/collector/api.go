@@ -108,7 +108,7 @@ func (s *Station) take(r *http.Request, endpoint string) *answer {
 	}
 	handedOver = true
 	if err := s.appendAll(events, release); err != nil {
-		return refusal(http.StatusServiceUnavailable, "%v; send the same again", err)
+		return refusal(http.StatusServiceUnavailable, "Kafka has %v; send the same again", err)
 	}
 	return &answer{status: http.StatusOK, Success: true}
 }

@@ -12,7 +12,7 @@ import (
 	"segue/schemas"
 )
 
-var errNotAcknowledged = errors.New("not acknowledged by Kafka")
+var errNotAcknowledged = errors.New("not acknowledged")
 
 // record is e as it goes to Kafka. In virtual time its stamp is the log's time.
 func (s *Station) record(e *schemas.Event) *kgo.Record {
@@ -94,7 +94,7 @@ func (s *Station) kept() {
 func (s *Station) heard(err error) {
 	if away := err != nil; s.away.Swap(away) != away {
 		if away {
-			s.config.Log.Error("answering 503", "error", err)
+			s.config.Log.Error("answering 503", "cause", err)
 		} else {
 			s.config.Log.Info("Kafka acknowledges again")
 		}

@@ -88,7 +88,8 @@ const metadataAge = 250 * time.Millisecond
 // maxClickBytes bounds the buffer of clicks in bytes: their targets may be long.
 const maxClickBytes = 32 << 20
 
-func (c *Config) defaults() error {
+// complete fills in defaults, and refuses what cannot work.
+func (c *Config) complete() error {
 	if c.Clock == nil {
 		c.Clock = stream.RealClock{}
 	}
@@ -155,7 +156,7 @@ func (c *Config) listen() (net.Listener, error) {
 
 // New listens at once; Run answers.
 func New(c Config) (*Station, error) {
-	if err := c.defaults(); err != nil {
+	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
 	s := &Station{config: c, topic: c.Prefix + schemas.Events, sources: map[[sha256.Size]byte]string{},
@@ -230,7 +231,7 @@ func (s *Station) Run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.AckTimeout+time.Second)
 	defer cancel()
 	if err := s.server.Shutdown(last); err != nil {
-		s.config.Log.Warn("calls were cut off", "error", err)
+		s.config.Log.Warn("calls were cut off", "cause", err)
 		_ = s.server.Close()
 	}
 	s.flush(last)
@@ -262,7 +263,7 @@ func (s *Station) findKafka(ctx context.Context) {
 func (s *Station) flush(ctx context.Context) {
 	for _, client := range []*kgo.Client{s.calls, s.clicks} {
 		if err := client.Flush(ctx); err != nil {
-			s.config.Log.Error("Kafka did not acknowledge before the station ended", "events", client.BufferedProduceRecords(), "error", err)
+			s.config.Log.Error("Kafka did not acknowledge before the station ended", "events", client.BufferedProduceRecords(), "cause", err)
 		}
 		client.Close()
 	}

@@ -120,9 +120,12 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 		return nil, 0, fmt.Errorf("got key %q, want a customer in UTF-8", in.Key)
 	}
 	if in.Value != nil {
-		s.event = &s.own
-		if err := schemas.Decode(in.Value, s.event); err != nil {
-			return nil, 0, fmt.Errorf("decode event: %w", err)
+		s.event = &s.own.event
+		whole := p.RedirectTo != "" // it is forwarded
+		if whole || !s.own.read(in.Value) {
+			if err := schemas.Decode(in.Value, s.event); err != nil {
+				return nil, 0, fmt.Errorf("decode event: %w", err)
+			}
 		}
 	}
 	if m := s.event.GetMerge(); len(m.GetState()) > 0 {
@@ -145,7 +148,7 @@ type step struct {
 	journeys  journey.Book     // empty: no playbook
 	decisions []Decision
 
-	own schemas.Event // the input's; here, so that a step is one allocation
+	own glance // the input's event; here, so that a step is one allocation
 }
 
 // advance returns when time alone may change something next.
@@ -241,7 +244,7 @@ func (s *step) merge(m *schemas.Merge, live bool) bool {
 	if s.merged == nil {
 		return false
 	}
-	carts := facts.Merge(s.p, s.merged, s.now)
+	carts := facts.Merge(s.p, s.merged, s.now, s.pb)
 	if s.pb != nil {
 		s.pb.Keep(s.p, s.now)
 		s.journeys.Ordered(s.p.Orders.Last)
@@ -290,7 +293,7 @@ func (s *step) forward() {
 	}
 	if s.event.GetMerge() != nil {
 		if s.merged != nil {
-			facts.Merge(s.p, s.merged, s.now)
+			facts.Merge(s.p, s.merged, s.now, s.pb)
 		}
 		return
 	}

@@ -219,8 +219,9 @@ func FuzzAdvance(f *testing.F) {
 	})
 }
 
-// BenchmarkAdvance folds one customer's visits, one a day of ten events with a
-// cart and an order, under the playbook that comes with Segue.
+// BenchmarkAdvance folds one customer's events under the playbook that comes with
+// Segue: visits of ten events a day, with a cart and an order; or views alone, one
+// a minute.
 func BenchmarkAdvance(b *testing.B) {
 	yaml, files, err := playbook.ReadFS(os.DirFS("../../deploy"), "playbook.yaml")
 	if err != nil {
@@ -231,24 +232,32 @@ func BenchmarkAdvance(b *testing.B) {
 		b.Fatal(err)
 	}
 	task := loaded(b, pb)
-	lines := []string{"ada visit", "ada view sku=mug category=kitchen", "ada view sku=jug category=kitchen", "ada cart_add sku=mug price=12.50", "ada visit",
-		"ada view sku=bowl category=kitchen", "ada checkout", "ada order total=12.50", "ada opened", "ada named name=Quiz"}
-	const count = 10_000
-	at := func(i int) int64 { return monday + int64(i/len(lines))*24*3_600_000 + int64(i%len(lines))*60_000 }
-	values := make([][]byte, count)
-	for i := range values {
-		values[i] = encoded(b, lines[i%len(lines)], at(i))
-	}
-	b.ReportAllocs()
-	var p *profile.Profile
-	i := count
-	for b.Loop() {
-		if i == count {
-			i, p = 0, task.New("ada")
+	const count, minute, day = 10_000, 60_000, 24 * 3_600_000
+	fold := func(b *testing.B, at func(i int) int64, lines ...string) {
+		values := make([][]byte, count)
+		for i := range values {
+			values[i] = encoded(b, lines[i%len(lines)], at(i))
 		}
-		if _, _, err := task.Advance(p, stream.Input{Key: "ada", Now: at(i), Value: values[i], Version: pb.Version}); err != nil {
-			b.Fatal(err)
+		b.ReportAllocs()
+		var p *profile.Profile
+		i := count
+		for b.Loop() {
+			if i == count {
+				i, p = 0, task.New("ada")
+			}
+			if _, _, err := task.Advance(p, stream.Input{Key: "ada", Now: at(i), Value: values[i], Version: pb.Version}); err != nil {
+				b.Fatal(err)
+			}
+			i++
 		}
-		i++
 	}
+	b.Run("events=all", func(b *testing.B) {
+		at := func(i int) int64 { return monday + int64(i/10)*day + int64(i%10)*minute }
+		fold(b, at, "ada visit", "ada view sku=mug category=kitchen", "ada view sku=jug category=kitchen", "ada cart_add sku=mug price=12.50", "ada visit",
+			"ada view sku=bowl category=kitchen", "ada checkout", "ada order total=12.50", "ada opened", "ada named name=Quiz")
+	})
+	b.Run("events=views", func(b *testing.B) {
+		at := func(i int) int64 { return monday + int64(i)*minute }
+		fold(b, at, "ada view sku=mug category=kitchen", "ada view sku=jug category=kitchen", "ada view sku=bowl category=kitchen")
+	})
 }

@@ -39,8 +39,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Ready hears when the station is up to date, and when not and why.
 	Ready func(ok bool, why string)
-	// CommitInterval and CommitSpacing: see stream.Config.
-	CommitInterval, CommitSpacing time.Duration
+	// See stream.Config.
+	CommitInterval, CommitSpacing, ApplyInterval, FlushAfter time.Duration
 	// Hook is called at the steps of the commit protocol. For tests.
 	Hook func(step string) error
 }
@@ -69,7 +69,7 @@ func New(c Config) (*Station, error) {
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
 		FoldVersion: FoldVersion, AcceptRefold: c.AcceptRefold, Dir: c.Dir, FS: c.FS, Memory: c.Memory,
 		Kafka: c.Kafka, Clock: c.Clock, Log: c.Log, Metrics: c.Metrics, Ready: c.Ready,
-		CommitInterval: c.CommitInterval, CommitSpacing: c.CommitSpacing, Hook: c.Hook,
+		CommitInterval: c.CommitInterval, CommitSpacing: c.CommitSpacing, ApplyInterval: c.ApplyInterval, FlushAfter: c.FlushAfter, Hook: c.Hook,
 	})
 	if err != nil {
 		table.Close()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/stream"
@@ -28,37 +30,78 @@ type shopfront struct {
 	clock *stream.VirtualClock
 }
 
-func newShopfront(t *testing.T) *shopfront {
-	s := &shopfront{Cluster: streamtest.Fake(t), t: t, clock: stream.NewVirtualClock(time.UnixMilli(monday))}
+func newShopfront(t *testing.T, c *streamtest.Cluster) *shopfront {
+	s := &shopfront{Cluster: c, t: t, clock: stream.NewVirtualClock(time.UnixMilli(monday))}
 	s.Create(partitions, schemas.Events, schemas.SegmentChanges, schemas.Deliveries, schemas.Profiles, schemas.DeadLetters)
 	s.Create(1, schemas.Playbooks)
+	s.led(schemas.Events, schemas.Playbooks)
 	return s
 }
 
-// start runs a station on an empty disk. stop ends it and waits.
-func (s *shopfront) start(instance string) (station *Station, stop func()) {
+// led waits until the topics have leaders: a real broker takes a moment.
+func (s *shopfront) led(topics ...string) {
 	s.t.Helper()
-	station, err := New(Config{Kafka: s.Opts(), Prefix: s.Prefix, Instance: instance, Dir: s.t.TempDir(), Memory: 64 << 20, Salt: "salt",
-		Clock: s.clock, CommitSpacing: -1})
+	client, err := kgo.NewClient(s.Opts()...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	for i := range topics {
+		topics[i] = s.Prefix + topics[i]
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topics...)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("list the ends of %v: %v", topics, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// config is that of a station on an empty disk.
+func (s *shopfront) config(instance string) Config {
+	return Config{Kafka: append(s.Opts(), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(100*time.Millisecond)), Prefix: s.Prefix,
+		Instance: instance, Dir: "state", FS: vfs.NewMem(), Memory: 64 << 20, Salt: "salt", Clock: s.clock, CommitSpacing: -1}
+}
+
+// process is a station at work.
+type process struct {
+	*Station
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+func (s *shopfront) start(c Config) *process {
+	s.t.Helper()
+	station, err := New(c)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- station.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			s.t.Errorf("Run: %v", err)
-		}
-	}
-	s.t.Cleanup(stop)
-	return station, stop
+	x := &process{Station: station, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(x.done)
+		x.err = station.Run(ctx)
+	}()
+	s.t.Cleanup(func() { _ = x.stop() })
+	return x
+}
+
+// stop ends the station, and returns what Run did.
+func (x *process) stop() error {
+	x.cancel()
+	<-x.done
+	return x.err
 }
 
 func (s *shopfront) apply(pb *playbook.Playbook) {
@@ -77,11 +120,12 @@ func (s *shopfront) events(lines ...string) {
 }
 
 // runTo moves the clock from instant to instant, each time the station is done.
-func (s *shopfront) runTo(station *Station, end time.Time) {
+// False: the station ended before.
+func (s *shopfront) runTo(x *process, end time.Time) bool {
 	s.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	quiet := func() bool {
-		next, ok := station.Settled(s.clock.Now())
+		next, ok := x.Settled(s.clock.Now())
 		for p, end := range s.Ends(schemas.Events) {
 			ok = ok && next[p] >= end
 		}
@@ -89,19 +133,32 @@ func (s *shopfront) runTo(station *Station, end time.Time) {
 	}
 	for {
 		for !quiet() {
+			select {
+			case <-x.done:
+				return false
+			case <-time.After(time.Millisecond):
+			}
 			if time.Now().After(deadline) {
 				s.t.Fatalf("the station is not done at %s", s.clock.Now())
 			}
-			time.Sleep(time.Millisecond)
 		}
-		at, ok := s.clock.Next()
+		due, ok := x.NextWake()
+		at := time.UnixMilli(due + 1) // a tick is what lets it fire
 		if !ok || at.After(end) {
 			if s.clock.Now().Equal(end) {
-				return
+				return true
 			}
 			at = end
 		}
 		s.clock.MoveTo(at)
+	}
+}
+
+// settled is runTo for a station that must not end.
+func (s *shopfront) settled(x *process, end time.Time) {
+	s.t.Helper()
+	if !s.runTo(x, end) {
+		s.t.Fatalf("Run: %v", x.err)
 	}
 }
 
@@ -147,14 +204,18 @@ func (s *shopfront) want(topic string, want ...string) {
 
 // The whole station: a cart is left, its mail is decided an hour later to the
 // millisecond; the disk is lost, and the next step still comes, once.
-func TestStation(t *testing.T) {
-	s := newShopfront(t)
+func TestStation(t *testing.T) { wholeStation(t, streamtest.Fake(t)) }
+
+func TestKafkaStation(t *testing.T) { wholeStation(t, streamtest.Real(t)) }
+
+func wholeStation(t *testing.T, c *streamtest.Cluster) {
+	s := newShopfront(t, c)
 	pb := parse(t, shop(t))
 	s.apply(pb)
-	station, stop := s.start("a")
+	station := s.start(s.config("a"))
 	s.events("ada identify email=ada@example.com", "ada subscribe", "ada view sku=mug", "ada view sku=jug", "ada view sku=bowl", "ada cart_add sku=mug price=12.50",
 		"bob order order=o1 total=20", "bob visit")
-	s.runTo(station, time.UnixMilli(monday).Add(2*time.Hour))
+	s.settled(station, time.UnixMilli(monday).Add(2*time.Hour))
 	s.want(schemas.SegmentChanges, "ada browsing true", "bob buyer true")
 	s.want(schemas.Deliveries, "ada reminder 1h")
 
@@ -187,11 +248,15 @@ func TestStation(t *testing.T) {
 		t.Errorf("GET /customers/nobody: %d, want 404", code)
 	}
 
-	stop()
+	if err := station.stop(); err != nil {
+		t.Fatal(err)
+	}
 	s.events("ada named name=Quiz")
-	station, stop = s.start("a")
-	s.runTo(station, time.UnixMilli(monday).Add(26*time.Hour))
-	stop()
+	station = s.start(s.config("a"))
+	s.settled(station, time.UnixMilli(monday).Add(26*time.Hour))
+	if err := station.stop(); err != nil {
+		t.Fatal(err)
+	}
 	s.want(schemas.Deliveries, "ada cancel: step 2 is due", "ada reminder 1h", "ada second 25h")
 	s.want(schemas.SegmentChanges, "ada browsing true", "bob buyer true")
 	s.want(schemas.DeadLetters)
@@ -199,16 +264,16 @@ func TestStation(t *testing.T) {
 
 // Of two instances one owns a customer; the other says so.
 func TestTwoInstances(t *testing.T) {
-	s := newShopfront(t)
+	s := newShopfront(t, streamtest.Fake(t))
 	s.apply(parse(t, shop(t)))
 	var names []string
 	for i := range 20 {
 		names = append(names, fmt.Sprintf("c%d", i))
 		s.events(names[i] + " visit")
 	}
-	a, _ := s.start("a")
-	b, _ := s.start("b")
-	answers := func(station *Station) (codes []int) {
+	a := s.start(s.config("a"))
+	b := s.start(s.config("b"))
+	answers := func(station *process) (codes []int) {
 		for _, name := range names {
 			w := httptest.NewRecorder()
 			station.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/customers/"+name, nil))
@@ -234,12 +299,12 @@ func TestTwoInstances(t *testing.T) {
 
 // A record that cannot be folded lies in dead-letters; the next ones go on.
 func TestStationGoesOnAfterADeadLetter(t *testing.T) {
-	s := newShopfront(t)
+	s := newShopfront(t, streamtest.Fake(t))
 	s.apply(parse(t, shop(t)))
-	station, _ := s.start("a")
+	station := s.start(s.config("a"))
 	s.Produce(&kgo.Record{Topic: schemas.Events, Key: []byte("ada"), Value: []byte("{nonsense"), Timestamp: s.clock.Now()})
 	s.events("ada order order=o1 total=20")
-	s.runTo(station, s.clock.Now())
+	s.settled(station, s.clock.Now())
 	s.want(schemas.DeadLetters, "ada {nonsense")
 	s.want(schemas.SegmentChanges, "ada buyer true")
 }
@@ -247,7 +312,7 @@ func TestStationGoesOnAfterADeadLetter(t *testing.T) {
 // A version that is in force but nowhere to be found is an error that says what
 // to do.
 func TestPublishedPlaybooks(t *testing.T) {
-	s := newShopfront(t)
+	s := newShopfront(t, streamtest.Fake(t))
 	table, err := stream.NewTable(s.Opts(), s.Prefix+schemas.Playbooks)
 	if err != nil {
 		t.Fatal(err)

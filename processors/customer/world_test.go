@@ -343,7 +343,7 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	case "order":
 		e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: args["order"], CartId: args["cart"], Currency: "GBP", TotalMicros: micros(w.t, args["total"])}}
 	case "order_cancelled":
-		e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: args["order"]}}
+		e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: args["order"], TotalMicros: micros(w.t, args["total"])}}
 	case "named":
 		e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: args["name"]}}
 	case "becomes":

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -22,6 +23,10 @@ const idleFor = 20 * time.Second
 type errand struct {
 	id      string
 	message mail.Message
+	// calledOff: a cancellation came since it was noted.
+	calledOff *atomic.Bool
+	// until is when it is given up; 0: never.
+	until int64
 	// called back: the session is gone, do not set out any more.
 	calledBack <-chan struct{}
 	answers    chan<- answer // has room for all that is in hand
@@ -61,10 +66,15 @@ func (s *Station) deliver(ctx context.Context) {
 }
 
 func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, bool) {
+	// It waited for a connection, maybe for as long as the server took.
+	off := e.calledOff.Load() || e.until != 0 && s.Clock.Now().UnixMilli() >= e.until
 	select {
 	case <-e.calledBack:
-		return answer{id: e.id, result: unreachable, reply: "not tried"}, true
+		off = true
 	default:
+	}
+	if off {
+		return answer{id: e.id, result: untried}, true
 	}
 	if s.hook("hand-over") != nil {
 		return answer{}, false
@@ -81,7 +91,7 @@ func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, b
 		return a, true
 	}
 	if pause := s.gate.away(s.Clock.Now()); pause > 0 {
-		s.Log.Warn("mail server cannot be reached; mails wait", "server", s.SMTP.Addr, "for", pause, "err", err)
+		s.Log.Warn("mail server cannot be reached; mails wait", "server", s.SMTP.Addr, "for", pause, "cause", err)
 	}
 	return a, true
 }

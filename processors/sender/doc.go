@@ -34,10 +34,11 @@
 // then; transactions are CommitSpacing apart.
 //
 // Not obvious: a cancellation that is appended after the lookout's question and
-// before the server's answer comes too late; that window is a few milliseconds,
-// and as long as the server takes. A replaced owner that slept between note and
-// hand-over still hands that one mail over: its successor has called it in-doubt
-// by then, and does not send it. What is in hand is bounded by SMTP.Connections,
+// before the mail is handed over comes too late; that window is a few
+// milliseconds, and as long as the server takes: what still waits for a
+// connection by then is not handed over. A replaced owner that slept between note
+// and hand-over still hands that one mail over: its successor has called it
+// in-doubt by then, and does not send it. What is in hand is bounded by SMTP.Connections,
 // so that a crash leaves few in doubt. An answer that is lost after the mail's
 // last byte leaves it in doubt too: the server may have taken it. Outcomes in
 // attempts become tombstones when a session begins whose log has dropped their

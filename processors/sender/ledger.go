@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"segue/schemas"
@@ -15,6 +16,8 @@ const (
 	staleAfter = int64(2 * time.Minute / time.Millisecond)
 	firstWait  = int64(30 * time.Second / time.Millisecond)
 	longWait   = int64(30 * time.Minute / time.Millisecond)
+	// settledHalf is how many settled deliveries are remembered, up to twice.
+	settledHalf = 10_000
 )
 
 // ledger is what is known of one partition's deliveries: a pure machine that
@@ -26,6 +29,9 @@ type ledger struct {
 	cancelled map[string]cancellation
 	// open are deliveries without a recorded outcome.
 	open map[string]*delivery
+	// settled are the last deliveries that have an outcome, in two halves: whoever
+	// names one again gets no second mail.
+	settled [2]map[string]struct{}
 	// ended wait for their outcome to be recorded; withdrawn for their note to go.
 	ended, withdrawn []*delivery
 	inHand           int
@@ -50,9 +56,11 @@ type delivery struct {
 	number int32 // attempts so far
 	// looked: the partition was read to its end after this was.
 	looked bool
-	// stopped: a cancellation came while it was in hand.
-	stopped *cancellation
-	outcome outcome
+	// stopped: a cancellation came while it was in hand. calledOff tells the
+	// courier, who may not have set out.
+	stopped   *cancellation
+	calledOff atomic.Bool
+	outcome   outcome
 }
 
 type state uint8
@@ -97,10 +105,12 @@ const (
 	unreachable
 	// unanswered: the connection broke after the mail's last byte.
 	unanswered
+	// untried: it was called off, or its time was over, before a connection was free.
+	untried
 )
 
 func (r result) String() string {
-	return [...]string{"accepted", "refused-now", "refused", "unreachable", "unanswered"}[r]
+	return [...]string{"accepted", "refused-now", "refused", "unreachable", "unanswered", "untried"}[r]
 }
 
 func newLedger() *ledger {
@@ -108,7 +118,22 @@ func newLedger() *ledger {
 		known:     map[string]*schemas.Attempt{},
 		cancelled: map[string]cancellation{},
 		open:      map[string]*delivery{},
+		settled:   [2]map[string]struct{}{{}, {}},
 	}
+}
+
+// settle remembers that a delivery has its outcome.
+func (l *ledger) settle(id string) {
+	if len(l.settled[0]) >= settledHalf {
+		l.settled = [2]map[string]struct{}{{}, l.settled[0]}
+	}
+	l.settled[0][id] = struct{}{}
+}
+
+func (l *ledger) hasOutcome(id string) bool {
+	_, newer := l.settled[0][id]
+	_, older := l.settled[1][id]
+	return newer || older
 }
 
 // take brings in a record of deliveries, in order of the log.
@@ -138,7 +163,11 @@ func (l *ledger) take(offset, appended int64, key, value []byte) {
 	id := d.GetId()
 	attempt, known := l.known[id]
 	delete(l.known, id)
-	if known && attempt.GetOutcome() != schemas.Outcome_KIND_UNSPECIFIED || l.open[id] != nil {
+	if known && attempt.GetOutcome() != schemas.Outcome_KIND_UNSPECIFIED {
+		l.settle(id)
+		return
+	}
+	if l.open[id] != nil || l.hasOutcome(id) {
 		return
 	}
 	l.open[id] = d
@@ -169,6 +198,7 @@ func (l *ledger) look(offset int64, value []byte, taken int64) {
 		l.end(d, outcome{kind: schemas.Outcome_CANCELLED, reason: c.reason})
 	case d != nil:
 		d.stopped = &c
+		d.calledOff.Store(true)
 	}
 }
 
@@ -240,7 +270,7 @@ func (l *ledger) later(d *delivery, a answer, now int64) {
 	if a.result == refusedNow {
 		d.at += wait(d.number)
 	} else {
-		d.number-- // no attempt: the server, not the mail, is what waits
+		d.number-- // no attempt: the server did not see the mail
 	}
 	if until := schemas.Millis(d.GetGiveUpAt()); until != 0 && d.at >= until {
 		l.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "gave-up", reason: fmt.Sprintf("gave up after %d attempts", d.number), reply: a.reply})
@@ -269,6 +299,7 @@ func (l *ledger) end(d *delivery, o outcome) {
 func (l *ledger) recorded() {
 	for _, d := range l.ended {
 		delete(l.open, d.GetId())
+		l.settle(d.GetId())
 	}
 	l.ended, l.withdrawn = nil, nil
 }

@@ -55,7 +55,7 @@ func (o *owner) run(ctx context.Context) {
 			return
 		}
 		o.metrics.sessions.Inc()
-		o.Log.Warn("begin partition again", "partition", o.partition, "err", err)
+		o.Log.Warn("begin partition again", "partition", o.partition, "cause", err)
 		if time.Since(began) > time.Minute {
 			failures = 0
 		}
@@ -75,7 +75,7 @@ func (o *owner) run(ctx context.Context) {
 			if err = o.commit(ctx, last.offset); err == nil {
 				break
 			}
-			o.Log.Warn("wait for the group", "partition", o.partition, "err", err)
+			o.Log.Warn("wait for the group", "partition", o.partition, "cause", err)
 		}
 	}
 }

@@ -268,7 +268,7 @@ func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err 
 			continue
 		}
 		s.ledger.handOver(d)
-		out = append(out, errand{id: d.GetId(), message: m, calledBack: s.ending, answers: s.answers})
+		out = append(out, errand{id: d.GetId(), message: m, calledOff: &d.calledOff, until: schemas.Millis(d.GetGiveUpAt()), calledBack: s.ending, answers: s.answers})
 	}
 	return out, nil
 }

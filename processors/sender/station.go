@@ -171,7 +171,7 @@ func (s *Station) watch(ctx context.Context, client *kgo.Client) {
 			return
 		}
 		fetches.EachError(func(topic string, partition int32, err error) {
-			s.Log.Error("group of senders", "topic", topic, "partition", partition, "err", err)
+			s.Log.Error("group of senders", "topic", topic, "partition", partition, "cause", err)
 		})
 	}
 }
@@ -189,7 +189,7 @@ func (s *Station) release(ctx context.Context, owners []*owner) {
 	}
 	for _, o := range owners {
 		if err := o.commitOffset(ctx); err != nil {
-			s.Log.Warn("the next owner reads more than it needs", "err", err)
+			s.Log.Warn("the next owner reads more than it needs", "cause", err)
 		}
 	}
 	s.await(owners)
@@ -233,7 +233,7 @@ func (s *Station) ours() (owners []*owner) {
 func (s *Station) commitOffsets(ctx context.Context) {
 	for _, o := range s.ours() {
 		if err := o.commitOffset(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Warn("offset stays behind", "err", err)
+			s.Log.Warn("offset stays behind", "cause", err)
 		}
 	}
 }
@@ -281,7 +281,7 @@ func (s *Station) templates(ctx context.Context, version string) (*mail.Template
 	}
 	var pb schemas.PlaybookVersion
 	if err := schemas.Decode(value, &pb); err != nil {
-		s.Log.Error("playbook cannot be read", "version", version, "err", err)
+		s.Log.Error("playbook cannot be read", "version", version, "cause", err)
 		return nil, nil
 	}
 	t = mail.NewTemplates(pb.GetFiles())

@@ -372,16 +372,14 @@ func (c *compiler) count(e ast.Expr, of *counter, args []ast.Expr) node {
 	return &count{need: need, money: of.sum, source: of.name + "(" + strings.Join(written, ", ") + ")"}
 }
 
-// mirrored is the operator when its sides change places.
-var mirrored = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-
-func (c *compiler) comparison(e ast.Expr, op string, args []ast.Expr) node {
-	if mirrored[op] == "" {
-		return c.fail(e, op, "a function that is known")
+func (c *compiler) comparison(e ast.Expr, name string, args []ast.Expr) node {
+	op, ok := relations[name]
+	if !ok {
+		return c.fail(e, name, "a function that is known")
 	}
 	left, right := args[0], args[1]
 	if _, ok := c.isLength(left); ok || left.Kind() == ast.LiteralKind { // the constant stands on the right
-		left, right, op = right, left, mirrored[op]
+		left, right, op = right, left, op.mirrored()
 	}
 	if left.Kind() == ast.CallKind && left.AsCall().FunctionName() == "since" {
 		length, ok := c.isLength(right)
@@ -402,7 +400,7 @@ func (c *compiler) comparison(e ast.Expr, op string, args []ast.Expr) node {
 		if _, fixed := r.(*constant); fixed {
 			return c.fail(e, "a comparison of two constants", "a name on one side, such as orders.count >= 3")
 		}
-		l, r, op = r, l, mirrored[op]
+		l, r, op = r, l, op.mirrored()
 	}
 	if n, ok := l.(*count); ok {
 		if fixed, ok := r.(*constant); ok {

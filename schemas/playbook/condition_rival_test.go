@@ -151,6 +151,7 @@ var someParts = rapid.Custom(func(t *rapid.T) string {
 		fmt.Sprintf("%d %s views.within(hours(%d))", n, op, hours),
 		fmt.Sprintf(`views.in_category("mugs", hours(%d)) %s %d`, hours, op, n),
 		fmt.Sprintf(`views.within(hours(%d)) - views.in_category("mugs", hours(%d)) %s %d`, hours, hours, op, n),
+		fmt.Sprintf(`views.within(hours(%d)) %s carts.open + views.in_category("mugs", hours(2)) - %d`, hours, op, n),
 		fmt.Sprintf("orders.spent(hours(%d)) %s money(%d)", hours, op, n),
 		fmt.Sprintf("since(last.view) %s hours(%d)", order, hours),
 		fmt.Sprintf("hours(%d) %s since(last.open)", hours, order),
@@ -193,7 +194,7 @@ func TestHoldsAgreesWithCELAndIsExact(t *testing.T) {
 			instants = append(instants, at)
 			switch rapid.IntRange(0, 3).Draw(t, "event") {
 			case 0:
-				o := profile.Order{At: at, ValueMicros: 1e6}
+				o := profile.Order{At: at, ValueMicros: rapid.SampledFrom([]int64{1e6, 2e6, -1e6}).Draw(t, "value")}
 				p.Orders.Count++
 				p.Orders.Last = max(p.Orders.Last, at)
 				p.Orders.Recent = append(p.Orders.Recent, o)

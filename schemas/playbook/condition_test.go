@@ -239,23 +239,29 @@ func withoutValues(c *Condition) string {
 	return string(w.out)
 }
 
+// BenchmarkHolds evaluates conditions for somebody whose windows are full.
 func BenchmarkHolds(b *testing.B) {
 	for _, source := range []string{
 		`orders.count >= 3`,
 		`orders.count >= 3 && since(last.open) > days(60) && since(last.visit) > days(60)`,
 		`views.within(days(7)) >= 6 && orders.within(days(30)) == 0`,
+		`orders.spent(days(90)) >= money(1000)`,
+		`views.within(days(7)) - views.in_category("mugs", days(7)) >= 300`,
 		`customer.traits["plan"] == "gold" || customer.country in ["GB", "IE"]`,
 	} {
 		b.Run("condition="+strings.ReplaceAll(source, " ", ""), func(b *testing.B) {
 			c := mustCompile(b, source)
 			pb := withNeeds(c)
 			ada := &profile.Profile{Customer: "ada", Orders: profile.Orders{Tally: profile.Tally{Count: 4}}, Country: "IE"}
-			for i := range int64(64) {
-				pb.RecordView(ada, profile.View{At: noon + i*minute}, noon+i*minute)
+			now := noon
+			for range profile.MaxInstants {
+				now += 20 * minute
+				pb.RecordView(ada, profile.View{At: now, Category: "mugs"}, now)
+				pb.RecordOrder(ada, profile.Order{At: now, ValueMicros: 20e6}, now)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				c.Holds(Facts{Profile: ada, Now: noon + 2*hour})
+				c.Holds(Facts{Profile: ada, Now: now})
 			}
 		})
 	}

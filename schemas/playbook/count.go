@@ -62,7 +62,7 @@ func (c *count) leaves(x *profile.Point) int64 { return x.At + c.need.Window }
 // threshold compares a count with a constant.
 type threshold struct {
 	count *count
-	op    string
+	op    relation
 	than  *constant
 }
 
@@ -71,12 +71,12 @@ func (t *threshold) eval(f Facts) (value, int64) {
 	c, than := t.count, t.than.value.n
 	series := find(f.Profile, c.need.ID)
 	if series == nil {
-		return truth(compares(t.op, 0, than)), 0
+		return truth(t.op.holds(0, than)), 0
 	}
 	if c.need.Window == 0 {
-		return truth(compares(t.op, series.Count, than)), 0
+		return truth(t.op.holds(series.Count, than)), 0
 	}
-	n, holds, until := int64(0), compares(t.op, 0, than), int64(0)
+	n, holds, until := int64(0), t.op.holds(0, than), int64(0)
 	// From the newest point back: the last turn met is the first to come. What is
 	// older than the point that exceeds a number turns nothing.
 	for i := len(series.Points) - 1; i >= 0 && (c.money || n <= than); i-- {
@@ -86,7 +86,7 @@ func (t *threshold) eval(f Facts) (value, int64) {
 			break
 		}
 		n += c.of(x)
-		if compares(t.op, n, than) != holds {
+		if t.op.holds(n, than) != holds {
 			holds, until = !holds, leaves
 		}
 	}
@@ -126,7 +126,7 @@ func (b *balance) weigh(n node, sign int64, right bool) {
 func (b *balance) eval(f Facts) (value, int64) {
 	l, _ := b.left.eval(f)
 	r, _ := b.right.eval(f)
-	holds := compares(b.op, l.n, r.n)
+	holds := b.op.holds(l.n, r.n)
 	until := int64(0)
 	for _, n := range b.others {
 		_, changes := n.eval(f)
@@ -160,7 +160,7 @@ func (b *balance) eval(f Facts) (value, int64) {
 			}
 			inside[i] = inside[i][1:]
 		}
-		if compares(b.op, l.n, r.n) != holds {
+		if b.op.holds(l.n, r.n) != holds {
 			return truth(holds), at
 		}
 	}

@@ -64,6 +64,39 @@ func (pb *Playbook) RecordCancelled(p *profile.Profile, o profile.Order, now int
 	}
 }
 
+// RecordRevalued changes what a counted order is worth, by delta.
+func (pb *Playbook) RecordRevalued(p *profile.Profile, o profile.Order, delta, now int64) {
+	if pb == nil {
+		return
+	}
+	for i := range pb.Needs {
+		if n := &pb.Needs[i]; n.Kind == Orders {
+			if s := find(p, n.ID); s != nil {
+				n.revalue(s, o.At, delta, now)
+			}
+		}
+	}
+}
+
+// Merge counts for p what was counted for another, or, where nobody counted, what
+// that one remembers.
+func (pb *Playbook) Merge(p, from *profile.Profile, now int64) {
+	if pb == nil {
+		return
+	}
+	for i := range pb.Needs {
+		n := &pb.Needs[i]
+		counted := find(from, n.ID)
+		if counted == nil {
+			counted = new(profile.Series)
+			n.recall(counted, from, now)
+		}
+		if counted.Count > 0 || len(counted.Points) > 0 {
+			n.join(keep(p, n.ID), counted, now)
+		}
+	}
+}
+
 // RecordView counts a product or category seen.
 func (pb *Playbook) RecordView(p *profile.Profile, v profile.View, now int64) {
 	pb.record(p, now, func(n *Need) (profile.Point, bool) { return n.view(&v) })
@@ -108,11 +141,7 @@ func (pb *Playbook) record(p *profile.Profile, now int64, match func(*Need) (pro
 		if !ok {
 			continue
 		}
-		at, found := place(p, n.ID)
-		if !found {
-			p.Series = slices.Insert(p.Series, at, profile.Series{Need: n.ID})
-		}
-		n.add(&p.Series[at], point, now)
+		n.add(keep(p, n.ID), point, now)
 	}
 }
 

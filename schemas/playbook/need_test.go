@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -65,33 +66,59 @@ func TestCancelledOrderCountsNoMore(t *testing.T) {
 	}
 }
 
+func TestRevaluedOrder(t *testing.T) {
+	c := mustCompile(t, `orders.spent(days(30)) >= money(30) && orders.within(days(30)) >= 1`)
+	pb := withNeeds(c)
+	p := &profile.Profile{}
+	o := profile.Order{ID: "1", At: noon, ValueMicros: 30e6}
+	pb.RecordOrder(p, o, noon)
+	for _, x := range []struct {
+		delta, now int64
+		want       string
+	}{{10e6, noon + day, "(40.00)"}, {-25e6, noon + 30*day - 1, "(15.00)"}, {5e6, noon + 30*day, "(0.00)"}} {
+		pb.RecordRevalued(p, o, x.delta, x.now)
+		if why := c.Why(Facts{Profile: p, Now: x.now}); !strings.Contains(why, x.want) {
+			t.Errorf("worth %+d after %s: %s, want %s", x.delta, Span(x.now-noon), why, x.want)
+		}
+	}
+}
+
 func TestRecordWithoutPlaybook(t *testing.T) {
 	var pb *Playbook
 	p := &profile.Profile{}
 	pb.RecordOrder(p, profile.Order{At: noon}, noon)
 	pb.RecordCancelled(p, profile.Order{At: noon}, noon)
+	pb.RecordRevalued(p, profile.Order{At: noon}, 1, noon)
 	pb.RecordVisit(p, noon, noon)
+	pb.Merge(p, &profile.Profile{Series: []profile.Series{{Need: 1, Count: 1}}}, noon)
 	if len(p.Series) > 0 {
 		t.Errorf("series without a playbook: %v, want none", p.Series)
 	}
 }
 
 // Up to 256 instants are exact in whatever order they come; beyond, a count is
-// never too low, and never holds what left the window more than 1/255 ago.
+// never too low, and never holds what left the window more than 1/255 ago. So it
+// is when what two counted is joined.
 func TestSeriesBounds(t *testing.T) {
 	const window = 7 * day
 	rapid.Check(t, func(t *rapid.T) {
 		n := &Need{Kind: Visits, Window: window}
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		var s profile.Series
+		var s, other profile.Series
 		var all []int64
 		now := noon
+		two := rapid.Bool().Draw(t, "two")
 		for range rapid.IntRange(1, 900).Draw(t, "events") {
 			now += random.Int64N(window / 400)
 			at := now - random.Int64N(hour)
 			all = append(all, at)
-			n.add(&s, profile.Point{At: at, N: 1}, now)
+			if two && random.IntN(2) == 0 {
+				n.add(&other, profile.Point{At: at, N: 1}, now)
+			} else {
+				n.add(&s, profile.Point{At: at, N: 1}, now)
+			}
 		}
+		n.join(&s, &other, now)
 		if len(s.Points) > profile.MaxInstants || !slices.IsSortedFunc(s.Points, func(a, b profile.Point) int { return int(a.At - b.At) }) {
 			t.Fatalf("%d points, want at most %d, in order", len(s.Points), profile.MaxInstants)
 		}

@@ -48,7 +48,7 @@ func (t trait) eval(f Facts) (value, int64) {
 // elapsed compares the time since an instant with a constant length.
 type elapsed struct {
 	since  node
-	op     string
+	op     relation
 	length int64
 	source string // of the length
 }
@@ -57,21 +57,21 @@ func (e *elapsed) kind() kind { return boolean }
 func (e *elapsed) eval(f Facts) (value, int64) {
 	since, until := e.since.eval(f)
 	if since.n == 0 {
-		return truth(e.op == ">" || e.op == ">="), until // never is longer ago than anything
+		return truth(e.op&greater != 0), until // never is longer ago than anything
 	}
 	turns := since.n + e.length
-	if e.op == ">" || e.op == "<=" {
+	if e.op == greater || e.op == less|equal {
 		turns++
 	}
 	if turns > f.Now {
 		until = sooner(until, turns)
 	}
-	return truth(compares(e.op, f.Now-since.n, e.length)), until
+	return truth(e.op.holds(f.Now-since.n, e.length)), until
 }
 
 // comparison is of two things of the same kind.
 type comparison struct {
-	op          string
+	op          relation
 	left, right node
 }
 
@@ -81,25 +81,43 @@ func (c *comparison) eval(f Facts) (value, int64) {
 	r, rightUntil := c.right.eval(f)
 	until = sooner(until, rightUntil)
 	if c.left.kind() == text {
-		return truth((l.s == r.s) == (c.op == "==")), until
+		return truth((l.s == r.s) == (c.op == equal)), until
 	}
-	return truth(compares(c.op, l.n, r.n)), until
+	return truth(c.op.holds(l.n, r.n)), until
 }
 
-func compares(op string, l, r int64) bool {
-	switch op {
-	case "<":
-		return l < r
-	case "<=":
-		return l <= r
-	case ">":
-		return l > r
-	case ">=":
-		return l >= r
-	case "==":
-		return l == r
+// relation is an operator that compares: a bit for each answer of cmp.Compare
+// that it accepts.
+type relation uint8
+
+const (
+	less relation = 1 << iota
+	equal
+	greater
+)
+
+var relations = map[string]relation{"<": less, "<=": less | equal, ">": greater, ">=": greater | equal, "==": equal, "!=": less | greater}
+
+func (r relation) String() string {
+	for name, x := range relations {
+		if x == r {
+			return name
+		}
 	}
-	return l != r
+	return ""
+}
+
+// mirrored is the relation when its sides change places.
+func (r relation) mirrored() relation { return r&equal | r&less<<2 | r&greater>>2 }
+
+func (r relation) holds(left, right int64) bool {
+	switch {
+	case left < right:
+		return r&less != 0
+	case left > right:
+		return r&greater != 0
+	}
+	return r&equal != 0
 }
 
 // oneOf asks whether a text is in a list.

@@ -66,14 +66,14 @@ func (r read) write(w *writer, precedence int) {
 }
 
 func (t *threshold) write(w *writer, _ int) {
-	w.text(t.count.source, " ", t.op, " ", t.than.source)
+	w.text(t.count.source, " ", t.op.String(), " ", t.than.source)
 	w.values(t.count)
 }
 
 func (e *elapsed) write(w *writer, _ int) {
 	w.text("since(")
 	e.since.write(w, 0)
-	w.text(") ", e.op, " ", e.source)
+	w.text(") ", e.op.String(), " ", e.source)
 	if w.bare {
 		return
 	}
@@ -89,7 +89,7 @@ func (c *comparison) write(w *writer, precedence int) {
 		w.text("(")
 		defer w.text(")")
 	}
-	w.infix(c.op, comparePrecedence, 0, c.left, c.right)
+	w.infix(c.op.String(), comparePrecedence, 0, c.left, c.right)
 	w.values(c.left, c.right)
 }
 

@@ -98,7 +98,7 @@ func (b book) open(id string) int {
 		started++ // a cart is named by its start
 	}
 	k := profile.Cart{ID: id, StartedAt: started, ChangedAt: b.at}
-	p.Carts = insert(p.Carts, k, func(x *profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
+	p.Carts = insert(p.Carts, k, func(x profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
 	return slices.IndexFunc(p.Carts, func(k profile.Cart) bool { return k.StartedAt == started })
 }
 
@@ -153,8 +153,7 @@ func (b book) order(o *schemas.Order) int64 {
 		was := &p.Orders.Recent[i]
 		closes = was.At
 		if !was.Cancelled {
-			p.Orders.ValueMicros += bought.ValueMicros - was.ValueMicros
-			was.ValueMicros = bought.ValueMicros
+			b.revalue(was, bought.ValueMicros-was.ValueMicros)
 			if len(bought.Items) > 0 {
 				was.Items = bought.Items
 			}
@@ -162,7 +161,7 @@ func (b book) order(o *schemas.Order) int64 {
 	} else {
 		count(&p.Orders.Tally, b.at)
 		p.Orders.ValueMicros += bought.ValueMicros
-		p.Orders.Recent = insert(p.Orders.Recent, bought, func(x *profile.Order) int64 { return x.At }, profile.MaxOrders)
+		p.Orders.Recent = insert(p.Orders.Recent, bought, func(x profile.Order) int64 { return x.At }, profile.MaxOrders)
 		b.pb.RecordOrder(p, bought, b.now)
 	}
 	id := text(o.GetCartId())
@@ -198,14 +197,20 @@ func (b book) cancelOrder(c *schemas.OrderCancelled) {
 	}
 	o := &b.p.Orders.Recent[i]
 	if part := c.GetTotalMicros(); part > 0 && part < o.ValueMicros {
-		o.ValueMicros -= part
-		b.p.Orders.ValueMicros -= part
+		b.revalue(o, -part)
 		return
 	}
 	b.pb.RecordCancelled(b.p, *o, b.now)
 	o.Cancelled = true
 	b.p.Orders.Count--
 	b.p.Orders.ValueMicros -= o.ValueMicros
+}
+
+// revalue changes what an order that counts is worth.
+func (b book) revalue(o *profile.Order, delta int64) {
+	o.ValueMicros += delta
+	b.p.Orders.ValueMicros += delta
+	b.pb.RecordRevalued(b.p, *o, delta, b.now)
 }
 
 // Lapse closes the carts that nobody has touched for too long.

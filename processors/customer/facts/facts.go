@@ -109,8 +109,8 @@ func Remember(p *profile.Profile, id string, now int64) bool {
 		forget++
 	}
 	p.Seen = p.Seen[forget:]
-	for i := len(p.Seen) - 1; i >= 0; i-- {
-		if p.Seen[i].Hash == hash {
+	for _, seen := range p.Seen {
+		if seen.Hash == hash {
 			return false
 		}
 	}
@@ -139,9 +139,9 @@ func count(t *profile.Tally, at int64) {
 }
 
 // insert keeps s ordered by instant and at most limit long; the oldest go.
-func insert[T any](s []T, x T, at func(*T) int64, limit int) []T {
+func insert[T any](s []T, x T, at func(T) int64, limit int) []T {
 	i := len(s)
-	for i > 0 && at(&s[i-1]) > at(&x) {
+	for i > 0 && at(s[i-1]) > at(x) {
 		i--
 	}
 	if len(s) >= limit {
@@ -226,7 +226,7 @@ func (b book) view(v *schemas.View) {
 		seen.Category = text(v.GetCategory())
 	}
 	count(&b.p.Views.Tally, b.at)
-	b.p.Views.Recent = insert(b.p.Views.Recent, seen, func(x *profile.View) int64 { return x.At }, profile.MaxViews)
+	b.p.Views.Recent = insert(b.p.Views.Recent, seen, func(x profile.View) int64 { return x.At }, profile.MaxViews)
 	b.pb.RecordView(b.p, seen, b.now)
 }
 
@@ -280,7 +280,7 @@ func (b book) engagement(e *schemas.Engagement) {
 
 func (b book) named(n *schemas.Named) {
 	named := profile.Named{Name: text(n.GetName()), At: b.at}
-	b.p.Named = insert(b.p.Named, named, func(x *profile.Named) int64 { return x.At }, profile.MaxNamed)
+	b.p.Named = insert(b.p.Named, named, func(x profile.Named) int64 { return x.At }, profile.MaxNamed)
 	b.pb.RecordNamed(b.p, named, b.now)
 }
 

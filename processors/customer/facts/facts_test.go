@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"segue/schemas"
+	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
 
@@ -69,8 +70,10 @@ func TestAnEventIDCountsOnceADay(t *testing.T) {
 	if len(p.Seen) != profile.MaxSeen || p.SeenOverflow != 2 {
 		t.Errorf("%d ids remembered, %d overflowed, want %d and 2", len(p.Seen), p.SeenOverflow, profile.MaxSeen)
 	}
-	if !Remember(p, "", now) || !Remember(p, "", now) {
-		t.Error("an event without an id is taken for a repeated one")
+	for range 2 {
+		if !Remember(p, "", now) {
+			t.Error("an event without an id is taken for a repeated one")
+		}
 	}
 }
 
@@ -254,7 +257,7 @@ func TestMergeGoesByWhenItHappened(t *testing.T) {
 	if anon.RedirectTo != "ada" || len(anon.Carts) != 0 || anon.Views.Count != 0 {
 		t.Errorf("the redirect still holds %+v", anon)
 	}
-	Merge(ada, held, now+4)
+	Merge(ada, held, now+4, nil)
 	if ada.Email != "ada@example.com" || ada.Country != "GB" || !ada.Holdout || ada.Consent != profile.Subscribed || ada.FirstSeen != now-1 ||
 		ada.Views.Count != 2 || ada.Views.Recent[1].Product != "mug" || len(ada.Carts) != 1 {
 		t.Errorf("merged: %+v", ada)
@@ -265,19 +268,94 @@ func TestMergeGoesByWhenItHappened(t *testing.T) {
 	known, visitor := &profile.Profile{Customer: "ada"}, &profile.Profile{Customer: "anon"}
 	fold(known, now, now, both)
 	fold(visitor, now, now, both)
-	visitor.Series = []profile.Series{{Need: 7, Count: 1, Points: []profile.Point{{At: now + day, N: 1}}}}
-	Merge(known, visitor, now+1)
+	Merge(known, visitor, now+1, nil)
 	if known.Orders.Count != 1 || known.Orders.ValueMicros != 5e6 || len(known.Orders.Recent) != 1 {
 		t.Errorf("one order, known twice: %+v", known.Orders)
 	}
-	if want := []profile.Series{{Need: 7, Count: 1, Points: []profile.Point{{At: now + 1, N: 1}}}}; !reflect.DeepEqual(known.Series, want) {
-		t.Errorf("series %+v, want %+v: clamped", known.Series, want)
-	}
-
 	// An order since then closes the cart that arrives after it.
 	later := &profile.Profile{Customer: "ada"}
 	fold(later, now+day, now+day, &schemas.Order{OrderId: "o1"})
-	if Merge(later, &profile.Profile{Carts: held.Carts}, now+day+1); len(later.Carts) != 0 {
+	if Merge(later, &profile.Profile{Carts: held.Carts}, now+day+1, nil); len(later.Carts) != 0 {
 		t.Errorf("an ordered cart is open again: %+v", later.Carts)
 	}
 }
+
+// counting is a playbook that counts views and money in windows.
+func counting(t *testing.T) *playbook.Playbook {
+	t.Helper()
+	pb, err := playbook.Parse("p.yaml", []byte("store: {name: S, url: https://s.example, currency: GBP, time_zone: UTC}\n"+
+		"brand: {from: S <a@s.example>, address: Here}\nsegments:\n"+
+		"  looks: {enter: views.within(days(7)) >= 300}\n  spends: {enter: orders.spent(days(30)) >= money(20)}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pb
+}
+
+// why shows what the segments of counting count.
+func why(pb *playbook.Playbook, p *profile.Profile, now int64) string {
+	var all []string
+	for _, s := range pb.Segments {
+		all = append(all, s.Enter.Why(playbook.Facts{Profile: p, Now: now}))
+	}
+	return strings.Join(all, "; ")
+}
+
+// Two who looked more often than a window keeps exactly become one: no view is
+// lost while it is in the window.
+func TestMergedWindowsAreNeverLow(t *testing.T) {
+	pb := counting(t)
+	ada, anon := &profile.Profile{Customer: "ada"}, &profile.Profile{Customer: "anon"}
+	const each, apart = 400, 20 * minute
+	for i := range int64(each) {
+		at := now + i*apart
+		Apply(ada, &schemas.Event{Body: &schemas.Event_View{View: &schemas.View{}}}, at, pb)
+		Apply(anon, &schemas.Event{Body: &schemas.Event_View{View: &schemas.View{}}}, at+apart/2, pb)
+	}
+	end := now + int64(each-1)*apart // a moment before the last that anon saw: clocks differ
+	Merge(ada, anon, end, pb)
+	if got, want := why(pb, ada, end), "views.within(days(7)) >= 300 (800)"; !strings.HasPrefix(got, want) {
+		t.Errorf("at once: %s, want %s", got, want)
+	}
+	if n := len(ada.Series[0].Points); n > profile.MaxInstants {
+		t.Errorf("%d points are kept, want at most %d", n, profile.MaxInstants)
+	}
+	for later := end; later < end+7*day; later += 5 * 60 * minute {
+		inside := int64(0)
+		for i := range int64(each) {
+			for _, at := range []int64{now + i*apart, min(now+i*apart+apart/2, end)} {
+				if at > later-7*day {
+					inside++
+				}
+			}
+		}
+		holds, _ := pb.Segments[0].Enter.Holds(playbook.Facts{Profile: ada, Now: later})
+		if inside >= 300 && !holds {
+			t.Fatalf("%s with %d views in the window", why(pb, ada, later), inside)
+		}
+	}
+}
+
+// What one order is worth is counted once, in one currency, by whoever counts it.
+func TestMergedMoney(t *testing.T) {
+	pb := counting(t)
+	order := func(p *profile.Profile, pb *playbook.Playbook, id, currency string, total int64) {
+		Apply(p, &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{OrderId: id, Currency: currency, TotalMicros: total}}}, now, pb)
+	}
+	for _, c := range []struct {
+		currency string
+		theirs   *playbook.Playbook // in force where the visitor was
+		want     string
+	}{{"GBP", pb, "(37.00)"}, {"GBP", nil, "(37.00)"}, {"EUR", pb, "(30.00)"}, {"EUR", nil, "(30.00)"}, {"", pb, "(37.00)"}} {
+		ada, anon := &profile.Profile{Customer: "ada"}, &profile.Profile{Customer: "anon"}
+		order(ada, pb, "o1", "GBP", 30e6)
+		order(anon, c.theirs, "o1", c.currency, 30e6)
+		order(anon, c.theirs, "o2", c.currency, 7e6)
+		Merge(ada, anon, now+1, pb)
+		if got := why(pb, ada, now+1); !strings.HasSuffix(got, c.want) || ada.Orders.Count != 2 || money(ada.Orders.ValueMicros) != c.want {
+			t.Errorf("in %q, counted: %v: %s, in all %s for %d orders, want %s", c.currency, c.theirs != nil, got, money(ada.Orders.ValueMicros), ada.Orders.Count, c.want)
+		}
+	}
+}
+
+func money(micros int64) string { return fmt.Sprintf("(%.2f)", float64(micros)/1e6) }

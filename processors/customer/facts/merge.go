@@ -1,10 +1,10 @@
 package facts
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
+	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
 
@@ -23,7 +23,7 @@ func Redirect(p *profile.Profile, known string) *profile.Profile {
 // holdout) stays, and gaps are filled. Instants are clamped to now: the other
 // partition's clock may be ahead. The starts of the carts that came along are
 // returned.
-func Merge(p, from *profile.Profile, now int64) (carts []int64) {
+func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []int64) {
 	clamp(from, now)
 	fill := func(field *string, value string) {
 		if *field == "" {
@@ -50,11 +50,20 @@ func Merge(p, from *profile.Profile, now int64) (carts []int64) {
 	from.Orders.Recent = slices.DeleteFunc(from.Orders.Recent, func(o profile.Order) bool { // both may have heard of one
 		known := o.ID != "" && slices.ContainsFunc(p.Orders.Recent, func(x profile.Order) bool { return x.ID == o.ID })
 		if known && !o.Cancelled {
+			pb.RecordCancelled(from, o, now)
 			from.Orders.Count--
 			from.Orders.ValueMicros -= o.ValueMicros
 		}
 		return known
 	})
+	if from.Orders.Currency != "" && from.Orders.Currency != p.Orders.Currency { // sums hold one currency, the customer's first
+		from.Orders.ValueMicros = 0
+		for i := range from.Orders.Recent {
+			o := &from.Orders.Recent[i]
+			pb.RecordRevalued(from, *o, -o.ValueMicros, now)
+			o.ValueMicros = 0
+		}
+	}
 	for _, t := range [][2]*profile.Tally{
 		{&p.Orders.Tally, &from.Orders.Tally}, {&p.Views.Tally, &from.Views.Tally}, {&p.Visits, &from.Visits}, {&p.Sent, &from.Sent},
 		{&p.Opened, &from.Opened}, {&p.Clicked, &from.Clicked}, {&p.Tickets.Tally, &from.Tickets.Tally}} {
@@ -62,25 +71,23 @@ func Merge(p, from *profile.Profile, now int64) (carts []int64) {
 		t[0].First = earliest(t[0].First, t[1].First)
 		t[0].Last = max(t[0].Last, t[1].Last)
 	}
-	if p.Orders.Currency == from.Orders.Currency {
-		p.Orders.ValueMicros += from.Orders.ValueMicros
-	}
+	p.Orders.ValueMicros += from.Orders.ValueMicros
 	for _, o := range from.Orders.Recent {
-		p.Orders.Recent = insert(p.Orders.Recent, o, func(x *profile.Order) int64 { return x.At }, profile.MaxOrders)
+		p.Orders.Recent = insert(p.Orders.Recent, o, func(x profile.Order) int64 { return x.At }, profile.MaxOrders)
 	}
 	for _, v := range from.Views.Recent {
-		p.Views.Recent = insert(p.Views.Recent, v, func(x *profile.View) int64 { return x.At }, profile.MaxViews)
+		p.Views.Recent = insert(p.Views.Recent, v, func(x profile.View) int64 { return x.At }, profile.MaxViews)
 	}
 	for _, n := range from.Named {
-		p.Named = insert(p.Named, n, func(x *profile.Named) int64 { return x.At }, profile.MaxNamed)
+		p.Named = insert(p.Named, n, func(x profile.Named) int64 { return x.At }, profile.MaxNamed)
 	}
 	p.Tickets.Open = append(p.Tickets.Open, from.Tickets.Open...)
 	p.Tickets.Open = p.Tickets.Open[:min(len(p.Tickets.Open), profile.MaxNamed)]
 	carts = mergeCarts(p, from.Carts)
-	mergeSeries(p, from.Series)
+	pb.Merge(p, from, now)
 	for _, s := range from.Seen {
 		if len(p.Seen) < profile.MaxSeen {
-			p.Seen = insert(p.Seen, s, func(x *profile.Seen) int64 { return x.At }, profile.MaxSeen)
+			p.Seen = insert(p.Seen, s, func(x profile.Seen) int64 { return x.At }, profile.MaxSeen)
 		}
 	}
 	return carts
@@ -103,28 +110,12 @@ func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 			k.StartedAt++
 		}
 		k.Done = nil
-		p.Carts = insert(p.Carts, k, func(x *profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
+		p.Carts = insert(p.Carts, k, func(x profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
 		started = append(started, k.StartedAt)
 	}
 	last := p.Orders.Last
 	p.Carts = slices.DeleteFunc(p.Carts, func(k profile.Cart) bool { return k.ChangedAt <= last })
 	return started
-}
-
-func mergeSeries(p *profile.Profile, series []profile.Series) {
-	for _, s := range series {
-		i := slices.IndexFunc(p.Series, func(x profile.Series) bool { return x.Need == s.Need })
-		if i < 0 {
-			at, _ := slices.BinarySearchFunc(p.Series, s.Need, func(x profile.Series, need uint64) int { return cmp.Compare(x.Need, need) })
-			p.Series = slices.Insert(p.Series, at, profile.Series{Need: s.Need})
-			i = at
-		}
-		x := &p.Series[i]
-		x.Count += s.Count
-		for _, point := range s.Points {
-			x.Points = insert(x.Points, point, func(a *profile.Point) int64 { return a.At }, profile.MaxInstants)
-		}
-	}
 }
 
 func clamp(p *profile.Profile, now int64) {

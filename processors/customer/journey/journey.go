@@ -54,7 +54,7 @@ type Book struct {
 	Playbook *playbook.Playbook
 	Now      int64
 	// Salt goes into every draw.
-	Salt string
+	Salt   string
 	Limits Limits
 	// Decisions are what all that happened led to, in order.
 	Decisions []Decision

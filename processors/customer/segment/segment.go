@@ -35,16 +35,17 @@ type Change struct {
 // segment, and when time alone may change them next; 0: never.
 func Changes(p *profile.Profile, segments []playbook.Segment, now int64) (changes []Change, next int64) {
 	facts := playbook.Facts{Profile: p, Now: now}
-	p.Segments = slices.DeleteFunc(p.Segments, func(m profile.Membership) bool {
-		_, kept := slices.BinarySearchFunc(segments, m.Segment, func(s playbook.Segment, name string) int { return strings.Compare(s.Name, name) })
-		if !kept {
-			changes = append(changes, Change{Segment: m.Segment, Reason: "no longer in the playbook"})
-		}
-		return !kept
-	})
+	at := 0 // in p.Segments; both are by name
+	unknown := func() {
+		changes = append(changes, Change{Segment: p.Segments[at].Segment, Reason: "no longer in the playbook"})
+		p.Segments = slices.Delete(p.Segments, at, at+1)
+	}
 	for i := range segments {
 		s := &segments[i]
-		at, in := find(p, s.Name)
+		for at < len(p.Segments) && p.Segments[at].Segment < s.Name {
+			unknown()
+		}
+		in := at < len(p.Segments) && p.Segments[at].Segment == s.Name
 		stays, because, changesAt := member(s, facts, in)
 		switch {
 		case stays && !in:
@@ -54,10 +55,16 @@ func Changes(p *profile.Profile, segments []playbook.Segment, now int64) (change
 			p.Segments = slices.Delete(p.Segments, at, at+1)
 			changes = append(changes, Change{Segment: s.Name, Because: because})
 		}
+		if stays {
+			at++
+		}
 		if stays != in { // from here on the other condition is waited for
 			_, _, changesAt = member(s, facts, stays)
 		}
 		next = sooner(next, changesAt)
+	}
+	for at < len(p.Segments) {
+		unknown()
 	}
 	return changes, next
 }

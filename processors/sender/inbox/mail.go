@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"segue/processors/sender/mail"
 )
 
 // Mail is one that was taken. What it does not have is empty.
@@ -60,7 +62,7 @@ func parse(raw []byte) Mail {
 	}
 	m.From, m.Subject = header("From"), header("Subject")
 	m.MessageID = msg.Header.Get("Message-ID")
-	m.CustomerID, m.DeliveryID, m.Reason = header("X-Segue-Customer"), header("X-Segue-Delivery"), header("X-Segue-Reason")
+	m.CustomerID, m.DeliveryID, m.Reason = header(mail.HeaderCustomer), header(mail.HeaderDelivery), header(mail.HeaderReason)
 	if to, err := msg.Header.AddressList("To"); err == nil {
 		m.To, m.ToName = to[0].Address, to[0].Name
 	}

@@ -11,17 +11,13 @@ import (
 type session struct {
 	inbox *Inbox
 	conn  *smtp.Conn
-	from  string
 	to    []string
 }
 
-func (s *session) Reset()        { s.from, s.to = "", nil }
+func (s *session) Reset()        { s.to = nil }
 func (s *session) Logout() error { return nil }
 
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
-	s.from = from
-	return nil
-}
+func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if s.inbox.Recipient != nil {
@@ -50,7 +46,7 @@ func (s *session) Data(r io.Reader) error {
 	hangUp := errors.Is(verdict, ErrHangUp) || errors.Is(verdict, ErrSilent)
 	if verdict == nil || errors.Is(verdict, ErrSilent) {
 		if err := s.inbox.take(m); err != nil {
-			s.inbox.Log.Error("mail cannot be kept", "to", m.To, "err", err)
+			s.inbox.Log.Error("mail cannot be kept", "to", m.To, "cause", err)
 			return &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "cannot be kept"}
 		}
 	}
