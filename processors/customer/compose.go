@@ -59,8 +59,12 @@ func forwarded(p *profile.Profile, in stream.Input, d Decision) stream.Output {
 	if what == "" {
 		what = strconv.FormatInt(in.Offset, 10)
 	}
+	id := what // of the merge, if one goes on
+	if d.Forward.GetFrom() == p.Customer {
+		id = profile.Derive("merge", p.Customer, p.RedirectTo, what)
+	}
 	return stream.Output{Topic: schemas.Events, Key: p.RedirectTo, Value: schemas.Encode(&schemas.Event{
-		Id: profile.Derive("merge", p.Customer, p.RedirectTo, what), OccurredAt: schemas.Timestamp(in.Now),
+		Id: id, OccurredAt: schemas.Timestamp(d.At), // else when it arrives: an outage between is no import
 		Customer: p.RedirectTo, Source: station, Body: &schemas.Event_Merge{Merge: d.Forward}})}
 }
 

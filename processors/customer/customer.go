@@ -25,6 +25,9 @@ import (
 // decisions than before.
 const FoldVersion = 1
 
+// maxName is what a record's key may have.
+const maxName = 256
+
 // Playbooks is where versions are found.
 type Playbooks interface {
 	Playbook(ctx context.Context, version string) (*playbook.Playbook, error)
@@ -44,7 +47,7 @@ type Task struct {
 
 	loading   sync.Mutex
 	playbooks atomic.Pointer[map[string]*playbook.Playbook]
-	zones     sync.Map // of *time.Location, by name; nil: there is none
+	zones     sync.Map // of *time.Location, by name
 }
 
 var _ stream.Task[profile.Profile, Decision] = (*Task)(nil)
@@ -61,8 +64,10 @@ func NewTask(source Playbooks, o TaskOptions) *Task {
 type Decision struct {
 	Segment *segment.Change
 	Journey *journey.Decision
-	// Forward goes to the customer that this visitor became.
+	// Forward goes to the customer that this visitor became. At is when what
+	// causes it happened, if that is too long ago to start anything; else 0.
 	Forward *schemas.Merge
+	At      int64
 	Event   string
 }
 
@@ -127,6 +132,9 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 				return nil, 0, fmt.Errorf("decode event: %w", err)
 			}
 		}
+	}
+	if n := len(s.event.GetLink().GetKnown()); n > maxName {
+		return nil, 0, fmt.Errorf("got a link to a name of %d bytes, want at most %d", n, maxName)
 	}
 	if m := s.event.GetMerge(); len(m.GetState()) > 0 {
 		if s.merged, err = profile.Decode(m.GetState()); err != nil {
@@ -220,7 +228,11 @@ func (s *step) happen(e *schemas.Event) (live bool) {
 	case *schemas.Event_View:
 		s.journeys.Viewed(h.At)
 	case *schemas.Event_Order:
-		s.journeys.Ordered(h.Ordered)
+		since := h.Ordered
+		if h.Bought && !h.Late { // it may have been under way when a journey began
+			since = max(since, s.now)
+		}
+		s.journeys.Ordered(h.Ordered, since)
 	case *schemas.Event_Outcome:
 		s.journeys.Reported(body.Outcome)
 	case *schemas.Event_Named:
@@ -247,8 +259,9 @@ func (s *step) merge(m *schemas.Merge, live bool) bool {
 	carts := facts.Merge(s.p, s.merged, s.now, s.pb)
 	if s.pb != nil {
 		s.pb.Keep(s.p, s.now)
-		s.journeys.Ordered(s.p.Orders.Last)
+		s.journeys.Ordered(s.p.Orders.Last, s.p.Orders.Last)
 		for _, started := range carts {
+			s.journeys.CartChanged(started, true) // moves, and starts nothing
 			if live {
 				s.journeys.Joined(started)
 			}
@@ -271,13 +284,17 @@ func (s *step) become(known string) {
 	}
 	held := facts.Redirect(s.p, known)
 	if met {
-		s.decide(Decision{Forward: &schemas.Merge{From: s.p.Customer, State: profile.Encode(nil, held)}})
+		d := Decision{Forward: &schemas.Merge{From: s.p.Customer, State: profile.Encode(nil, held)}}
+		if at := schemas.Millis(s.event.GetOccurredAt()); at > 0 && s.now-at > facts.LateAfter {
+			d.At = at
+		}
+		s.decide(d)
 	}
 }
 
 // forward sends an event that still arrives under the visitor's old name after
-// them. What was forwarded already stays here: two names that redirect to each
-// other would send it round for ever.
+// them. What was forwarded already goes on under the same id, so that names which
+// redirect to each other send nothing round: each passes an id on once.
 func (s *step) forward() {
 	if s.event == nil {
 		return
@@ -291,8 +308,11 @@ func (s *step) forward() {
 		}
 		return
 	}
-	if s.event.GetMerge() != nil {
-		if s.merged != nil {
+	if m := s.event.GetMerge(); m != nil {
+		switch {
+		case m.GetFrom() != s.p.RedirectTo: // whom it was sent to became another meanwhile
+			s.decide(Decision{Forward: m, At: schemas.Millis(s.event.GetOccurredAt())})
+		case s.merged != nil:
 			facts.Merge(s.p, s.merged, s.now, s.pb)
 		}
 		return
@@ -344,19 +364,13 @@ func (t *Task) zone(name string, otherwise *time.Location) *time.Location {
 		return otherwise
 	}
 	if z, known := t.zones.Load(name); known {
-		if z := z.(*time.Location); z != nil {
-			return z
-		}
-		return otherwise
+		return z.(*time.Location)
 	}
 	z, err := time.LoadLocation(name)
 	if err != nil {
-		z = nil
+		return otherwise // not kept: anybody can make such names up
 	}
 	t.zones.Store(name, z)
-	if z == nil {
-		return otherwise
-	}
 	return z
 }
 

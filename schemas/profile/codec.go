@@ -266,19 +266,35 @@ func list[T any](c *coder, s *[]T, each func(*coder, *T)) {
 	}
 }
 
-// Size estimates what p takes in memory, in bytes.
+// Size estimates what p takes in memory, in bytes: what a shop, or somebody who
+// means it ill, fills with texts included.
 func Size(p *Profile) int {
-	const fixed, text, item, view, seen, run = 900, 16, 120, 56, 16, 136
+	const fixed, text, view, seen, run = 900, 16, 56, 16, 136
 	n := fixed + len(p.Customer) + len(p.Email)
 	for i := range p.Orders.Recent {
-		n += 80 + item*len(p.Orders.Recent[i].Items)
+		n += 80 + sizeOf(p.Orders.Recent[i].Items)
 	}
 	for i := range p.Carts {
-		n += 96 + item*len(p.Carts[i].Items)
+		n += 96 + len(p.Carts[i].URL) + sizeOf(p.Carts[i].Items)
 	}
 	for i := range p.Series {
 		n += 48 + 24*len(p.Series[i].Points)
 	}
-	return n + view*len(p.Views.Recent) + seen*len(p.Seen) + run*len(p.Runs) +
+	for i := range p.Views.Recent {
+		n += view + len(p.Views.Recent[i].Product) + len(p.Views.Recent[i].Category)
+	}
+	for i := range p.Traits {
+		n += len(p.Traits[i].Name) + len(p.Traits[i].Value)
+	}
+	return n + seen*len(p.Seen) + run*len(p.Runs) +
 		(text+24)*(len(p.Traits)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))
+}
+
+func sizeOf(items []Item) int {
+	n := 120 * len(items)
+	for i := range items {
+		x := &items[i]
+		n += len(x.Product) + len(x.Name) + len(x.Category) + len(x.URL) + len(x.Image)
+	}
+	return n
 }

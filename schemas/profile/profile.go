@@ -15,7 +15,7 @@ const (
 	MaxViews  = 64
 	MaxOrders = 32
 	MaxNamed  = 64
-	MaxCarts  = 8
+	MaxCarts  = 4
 	MaxItems  = 50 // of a cart
 	MaxBought = 20 // items of an order
 	MaxTraits = 64

@@ -45,6 +45,8 @@ type Happening struct {
 	Cart int64
 	// Ordered is up to when carts were closed, if this is an order; else 0.
 	Ordered int64
+	// Bought: it is an order that was not known before.
+	Bought bool
 }
 
 // Apply brings e, of a record at now, into p. pb is nil while no playbook is in
@@ -77,7 +79,9 @@ func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playboo
 	case *schemas.Event_Cart:
 		h.Cart = b.cart(body.Cart)
 	case *schemas.Event_Order:
+		before := p.Orders.Count
 		h.Ordered = b.order(body.Order)
+		h.Bought = p.Orders.Count > before
 	case *schemas.Event_OrderCancelled:
 		b.cancelOrder(body.OrderCancelled)
 	case *schemas.Event_Ticket:
@@ -98,12 +102,7 @@ func Remember(p *profile.Profile, id string, now int64) bool {
 	if id == "" {
 		return true
 	}
-	var d xxhash.Digest
-	d.Reset()
-	_, _ = d.WriteString(p.Customer) // keyed: what collides for one customer does not for all
-	_, _ = d.WriteString("\x00")
-	_, _ = d.WriteString(id)
-	hash := d.Sum64()
+	hash := xxhash.Sum64String(id) // not keyed by the customer: a merge takes it along
 	forget := 0
 	for forget < len(p.Seen) && p.Seen[forget].At <= now-profile.SeenFor {
 		forget++
@@ -192,7 +191,7 @@ func (b book) identify(i *schemas.Identify) {
 	if len(i.GetEmail()) <= maxEmail {
 		set(&p.Email, i.GetEmail())
 	}
-	if p.Email != was && p.Suppressed == "bounced" {
+	if p.Suppressed == "bounced" && !strings.EqualFold(p.Email, was) {
 		p.Suppressed = ""
 	}
 	set(&p.FirstName, text(i.GetFirstName()))
@@ -290,8 +289,16 @@ func (b book) outcome(o *schemas.Outcome) {
 		count(&b.p.Sent, b.at)
 		b.pb.RecordSent(b.p, b.at, b.now)
 	case schemas.Outcome_BOUNCED:
-		b.p.Suppressed = "bounced"
+		suppress(b.p, "bounced")
 	case schemas.Outcome_COMPLAINED:
-		b.p.Suppressed = "complained"
+		suppress(b.p, "complained")
+	}
+}
+
+// suppress notes a bounce or a complaint. Another address undoes a bounce, and
+// nothing a complaint.
+func suppress(p *profile.Profile, why string) {
+	if p.Suppressed != "complained" {
+		p.Suppressed = why
 	}
 }

@@ -14,15 +14,15 @@ func Redirect(p *profile.Profile, known string) *profile.Profile {
 	held := *p
 	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
 		Holdout: p.Holdout, Playbook: p.Playbook, Seen: slices.Clone(p.Seen), SeenOverflow: p.SeenOverflow}
-	held.Segments, held.Runs, held.Mails, held.Next = nil, nil, nil, 0
+	held.Segments, held.Runs, held.Next = nil, nil, 0
 	return &held
 }
 
 // Merge brings what an anonymous visitor did into the customer it became. What
-// happened is merged by when it happened; what the customer is (name, address,
-// holdout) stays, and gaps are filled. Instants are clamped to now: the other
-// partition's clock may be ahead. The starts of the carts that came along are
-// returned.
+// happened is merged by when it happened, mails that count against the caps
+// included; what the customer is (name, address, holdout) stays, and gaps are filled. Instants are clamped to now: the other
+// partition's clock may be ahead. The starts of the carts that came along, or
+// changed, are returned.
 func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []int64) {
 	clamp(from, now)
 	fill := func(field *string, value string) {
@@ -37,8 +37,8 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	fill(&p.Country, from.Country)
 	fill(&p.Language, from.Language)
 	fill(&p.Orders.Currency, from.Orders.Currency)
-	if from.Suppressed != "unsubscribed" { // that follows from what was said last
-		fill(&p.Suppressed, from.Suppressed)
+	if from.Suppressed == "bounced" || from.Suppressed == "complained" { // the rest follows from what was said last
+		suppress(p, from.Suppressed)
 	}
 	if from.Consent != profile.Unsaid {
 		say(p, from.Consent, from.ConsentAt)
@@ -81,6 +81,9 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	for _, n := range from.Named {
 		p.Named = insert(p.Named, n, func(x profile.Named) int64 { return x.At }, profile.MaxNamed)
 	}
+	for _, m := range from.Mails {
+		p.Mails = insert(p.Mails, m, func(x profile.Mail) int64 { return x.At }, profile.MaxMails)
+	}
 	p.Tickets.Open = append(p.Tickets.Open, from.Tickets.Open...)
 	p.Tickets.Open = p.Tickets.Open[:min(len(p.Tickets.Open), profile.MaxNamed)]
 	carts = mergeCarts(p, from.Carts)
@@ -93,10 +96,14 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	return carts
 }
 
-// mergeCarts takes over the carts that no order has closed; one with an id that
+// mergeCarts takes over the carts that no order has closed, as if the order had
+// come last; one with an id that
 // is known already adds its items to that cart.
 func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 	for _, k := range carts {
+		if last := p.Orders.Last; last > 0 && k.ChangedAt <= last+ClockSkew {
+			continue
+		}
 		same := slices.IndexFunc(p.Carts, func(x profile.Cart) bool { return x.ID != "" && x.ID == k.ID })
 		if same >= 0 {
 			x := &p.Carts[same]
@@ -104,12 +111,13 @@ func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 				x.Items = add(x.Items, i)
 			}
 			x.ChangedAt = max(x.ChangedAt, k.ChangedAt)
+			started = append(started, x.StartedAt)
+			x.Done = slices.Compact(slices.Sorted(slices.Values(append(x.Done, k.Done...))))
 			continue
 		}
 		for slices.ContainsFunc(p.Carts, func(x profile.Cart) bool { return x.StartedAt == k.StartedAt }) {
 			k.StartedAt++
 		}
-		k.Done = nil
 		p.Carts = insert(p.Carts, k, func(x profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
 		started = append(started, k.StartedAt)
 	}
@@ -139,6 +147,9 @@ func clamp(p *profile.Profile, now int64) {
 	}
 	for i := range p.Named {
 		at(&p.Named[i].At)
+	}
+	for i := range p.Mails {
+		at(&p.Mails[i].At)
 	}
 	for i := range p.Series {
 		for n := range p.Series[i].Points {

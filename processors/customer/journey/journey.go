@@ -161,39 +161,56 @@ func (b *Book) SegmentChanged(segment string, entered bool) {
 }
 
 // Happened starts the journeys that begin with an event of the storefront's own.
+// Two of one name at one instant are one: their journeys would have one name, too.
 func (b *Book) Happened(event string, at int64) {
+	same := 0
+	for _, n := range b.Profile.Named {
+		if n.Name == event && n.At == at {
+			same++
+		}
+	}
+	if same > 1 {
+		return
+	}
 	for i := range b.Playbook.Journeys {
-		if j := &b.Playbook.Journeys[i]; j.Start.Kind == playbook.Happened && j.Start.Event == event {
-			b.start(profile.Run{Journey: j.Name, Instance: instance(event, at), From: b.Now, Due: max(b.Now, at+j.Steps[0].After)})
+		j := &b.Playbook.Journeys[i]
+		if j.Stop == playbook.Ordered && b.Profile.Orders.Last >= at {
+			continue // ordered since
+		}
+		if j.Start.Kind == playbook.Happened && j.Start.Event == event {
+			b.start(profile.Run{Journey: j.Name, Instance: instance(event, at), From: at, Due: max(b.Now, at+j.Steps[0].After)})
 		}
 	}
 }
 
-// Ordered stops what an order ends: the journeys of carts that it closed, and
-// others that began up to the instant at.
-func (b *Book) Ordered(at int64) {
+// Ordered stops what an order ends: the journeys of carts that it closed, all of
+// them changed up to the instant at, and others that began up to since.
+func (b *Book) Ordered(at, since int64) {
 	b.stop(func(r *profile.Run, j *playbook.Journey) string {
 		if j == nil || j.Stop == playbook.Never {
 			return ""
 		}
-		began := r.From
+		ends := j.Stop == playbook.Ordered && r.From <= since
 		if j.Start.Kind == playbook.CartAbandoned {
 			k := b.cart(r.From)
-			if k == nil {
-				return "ordered"
-			}
-			began = k.ChangedAt
+			ends = k == nil || j.Stop == playbook.Ordered && k.ChangedAt <= at
 		}
-		if j.Stop == playbook.Ordered && began <= at {
+		if ends {
 			return "ordered"
 		}
 		return ""
 	})
 }
 
-// Undone stops every journey, for the reason given.
+// Undone stops every journey, for the reason given. One that has sent nothing
+// may begin again for its cart, under the customer's other name.
 func (b *Book) Undone(reason string) {
-	b.stop(func(*profile.Run, *playbook.Journey) string { return reason })
+	b.stop(func(r *profile.Run, _ *playbook.Journey) string {
+		if k := b.cart(r.From); k != nil && r.Step == 0 {
+			k.Done = slices.DeleteFunc(k.Done, func(journey string) bool { return journey == r.Journey })
+		}
+		return reason
+	})
 }
 
 // InForce fits the runs to a playbook that was not in force before.

@@ -99,10 +99,30 @@ func member(s *playbook.Segment, facts playbook.Facts, in bool) (is bool, becaus
 		return !leaves, s.Leave, next
 	}
 	enters, entersNext := s.Enter.Holds(facts)
-	if leaves && enters {
-		return false, s.Leave, sooner(next, entersNext)
+	switch {
+	case !enters:
+		return false, s.Enter, entry(s, facts, entersNext)
+	case leaves:
+		return false, s.Leave, entry(s, facts, sooner(next, entersNext))
 	}
-	return enters, s.Enter, sooner(next, entersNext)
+	return true, s.Enter, sooner(next, entersNext)
+}
+
+// entry is when somebody who is out enters if nothing happens: at next, or when
+// the conditions after it say so.
+func entry(s *playbook.Segment, facts playbook.Facts, next int64) int64 {
+	for next != 0 {
+		facts.Now = next
+		enters, until := s.Enter.Holds(facts)
+		if next = until; enters {
+			leaves, until := s.Leave.Holds(facts)
+			if !leaves {
+				return facts.Now
+			}
+			next = sooner(next, until)
+		}
+	}
+	return 0
 }
 
 func find(p *profile.Profile, name string) (int, bool) {
