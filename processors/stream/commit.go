@@ -96,12 +96,18 @@ func (p *Processor[S, D]) commit(ctx context.Context, now time.Time) error {
 	next := map[int32]commit{}
 	metadata := map[int32]string{}
 	for _, x := range p.partitions {
+		var large error // a task whose states outgrow a record has a bug, which trying again does not mend
 		err := x.flush(flushMost, func(e *entry[S], fold []byte) {
+			value := p.c.Task.Publish(e.key, e.state, fold)
+			if n := len(e.key) + len(value); n > maxOutput {
+				large = fatal{fmt.Errorf("profile of %q takes %d bytes, want at most %d: the task keeps too much of a key", e.key, n, maxOutput)}
+				return
+			}
 			p.metrics.flushed.Inc()
 			p.begin()
-			p.produce(&kgo.Record{Topic: p.profiles, Key: []byte(e.key), Value: p.c.Task.Publish(e.key, e.state, fold)})
+			p.produce(&kgo.Record{Topic: p.profiles, Key: []byte(e.key), Value: value})
 		})
-		if err != nil {
+		if err = errors.Join(large, err); err != nil {
 			return fmt.Errorf("flush partition %d: %w", x.id, err)
 		}
 		if x.outs == 0 && x.clean == x.fold.clean && !x.moved() && x.floor == x.committed.F {

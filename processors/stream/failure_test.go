@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -324,5 +325,28 @@ func TestStormWithinMemory(t *testing.T) {
 	r.verdict()
 	if limit := c.Memory / 2; most > limit {
 		t.Errorf("%d bytes were unwritten, want at most %d", most, limit)
+	}
+}
+
+// fat keeps too much of Ada.
+type fat struct{ *toy }
+
+func (f fat) Publish(key string, s *toyState, fold []byte) []byte {
+	if key == "ada" {
+		return make([]byte, maxOutput+1)
+	}
+	return f.toy.Publish(key, s, fold)
+}
+
+// A profile that no record can hold stops the processor, which says whose it
+// is; without that it would begin anew for ever.
+func TestProfileThatFitsNoRecord(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 1)
+	c := r.config(newMachine("a"))
+	c.Task = fat{new(toy)}
+	r.Produce(&kgo.Record{Topic: "events", Key: []byte("ada"), Value: []byte("cart"), Timestamp: past})
+	err := r.start(c).wait()
+	if err == nil || !strings.Contains(err.Error(), `profile of "ada" takes 999492 bytes, want at most 999488`) {
+		t.Errorf("Run: got %v, want that Ada's profile is too large", err)
 	}
 }
