@@ -154,6 +154,53 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// Somebody who does as much of everything as is remembered, with the longest
+// texts, still fits a record.
+func TestFullestProfileFitsARecord(t *testing.T) {
+	pb := parse(t, shop(t))
+	task := loaded(t, pb)
+	p, now, n := task.New("ada"), monday, 0
+	happens := func(e *schemas.Event) {
+		n, now = n+1, now+1
+		e.Id = fmt.Sprint(n)
+		if _, _, err := task.Advance(p, stream.Input{Key: "ada", Now: now, Value: schemas.Encode(e), Version: pb.Version}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := func(length int) string { return fmt.Sprintf("%0*d", length, n) } // another one each time
+	products := func(count int) (all []*schemas.Product) {
+		for range count {
+			n++
+			text, url := long(profile.MaxText), long(profile.MaxURL)
+			all = append(all, &schemas.Product{Id: text, Name: text, Category: text, Url: url, ImageUrl: url, PriceMicros: 1 << 40, Quantity: 1})
+		}
+		return all
+	}
+	for range profile.MaxOrders {
+		happens(&schemas.Event{OccurredAt: schemas.Timestamp(monday - 1<<32), Body: &schemas.Event_Order{Order: &schemas.Order{
+			OrderId: long(profile.MaxText), TotalMicros: 1 << 40, Products: products(profile.MaxBought)}}})
+	}
+	for range profile.MaxCarts {
+		happens(&schemas.Event{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_REPLACED,
+			CartId: long(profile.MaxText), Url: long(profile.MaxURL), Products: products(profile.MaxItems)}}})
+	}
+	for range profile.MaxSeen {
+		text := long(profile.MaxText)
+		happens(&schemas.Event{Body: &schemas.Event_View{View: &schemas.View{Product: products(1)[0]}}})
+		happens(&schemas.Event{Body: &schemas.Event_Named{Named: &schemas.Named{Name: text}}})
+		happens(&schemas.Event{Body: &schemas.Event_Ticket{Ticket: &schemas.Ticket{TicketId: text}}})
+		happens(&schemas.Event{Body: &schemas.Event_Identify{Identify: &schemas.Identify{Traits: map[string]string{text: long(profile.MaxURL)}}}})
+	}
+	if len(p.Orders.Recent) != profile.MaxOrders || len(p.Carts) != profile.MaxCarts || len(p.Carts[0].Items) != profile.MaxItems ||
+		len(p.Views.Recent) != profile.MaxViews || len(p.Traits) != profile.MaxTraits {
+		t.Fatalf("%d orders, %d carts, %d views, %d traits: want as many as there can be", len(p.Orders.Recent), len(p.Carts), len(p.Views.Recent), len(p.Traits))
+	}
+	const most = 1_000_000 - 2*maxName // what the runtime writes at most
+	if n := len(task.Publish("ada", p, task.Encode(nil, p))); n > most {
+		t.Errorf("published in %d bytes, want at most %d", n, most)
+	}
+}
+
 func TestWhatCannotBeFolded(t *testing.T) {
 	pb := parse(t, shop(t))
 	task := loaded(t, pb)
@@ -166,6 +213,7 @@ func TestWhatCannotBeFolded(t *testing.T) {
 		{stream.Input{Key: "ada", Now: 1, Value: encoded(t, "ada visit", 1), Version: "other@1"}, `playbook "other@1" is in force but not loaded`},
 		{stream.Input{Key: "ada", Now: 1, Version: pb.Version, Value: schemas.Encode(&schemas.Event{Body: &schemas.Event_Merge{
 			Merge: &schemas.Merge{From: "bob", State: []byte("x")}}})}, `what was known of "bob"`},
+		{stream.Input{Key: "ada", Now: 1, Value: encoded(t, "ada becomes known="+strings.Repeat("a", maxName+1), 1), Version: pb.Version}, "a name of 257 bytes, want at most 256"},
 	} {
 		if _, _, err := task.Advance(task.New("ada"), c.in); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("Advance(%.20q…) = %v, want %q", c.in.Value, err, c.want)
@@ -182,6 +230,12 @@ func TestZones(t *testing.T) {
 			}
 		}
 	}
+	task.zones.Range(func(name, _ any) bool {
+		if name != "America/New_York" {
+			t.Errorf("%q is kept: names that there are not have no end", name)
+		}
+		return true
+	})
 }
 
 // Any bytes, as an event, under a name that stands for another or not: no panic,

@@ -75,7 +75,9 @@ func (s *Station) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(answer) // whoever asked may have left
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false) // people read conditions here: >= 3, &&
+	_ = out.Encode(answer)   // whoever asked may have left
 }
 
 // known explains p as of now. It shows what was decided, which between two

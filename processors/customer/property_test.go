@@ -11,23 +11,26 @@ import (
 	"segue/processors/stream"
 	"segue/schemas"
 	"segue/schemas/playbook"
+	"segue/schemas/profile"
 )
 
-// Whatever shoppers, the mail server and the station do: nobody is mailed after
-// their order, after they unsubscribed, in quiet hours or over a cap; a step is
-// delivered once, or once more after a stale delivery; and the same log gives
-// the same outputs again.
+// Whatever shoppers, the mail server and the station do, and whoever turns out to
+// be whom: nobody is mailed after their order, after they unsubscribed, in quiet
+// hours or over a cap; a step is delivered once, or once more after a stale
+// delivery; and the same log gives the same outputs again.
 func TestPromises(t *testing.T) {
 	yaml := strings.NewReplacer("at_most: [1 per day, 3 per week]", "at_most: [2 per day, 5 per week]", "after: 24h", "after: 5h", "after: 3d", "after: 20h").Replace(shop(t))
 	pb := parse(t, yaml)
 	edited := parse(t, strings.Replace(yaml, "views.within(days(7)) >= 3", "views.within(days(1)) >= 2", 1))
 	zones := map[string]string{"ada": "Europe/London", "bob": "America/New_York", "cem": "Asia/Kathmandu"}
 	does := []string{"cart_add sku=mug price=12.50", "cart_add sku=chair price=120", "cart_remove sku=mug", "checkout", "order total=10", "order total=10",
-		"view sku=mug", "visit", "unsubscribe", "subscribe", "order total=5 ago=9d", "cart_add sku=jug price=9 ago=3m", "cart_add sku=mug price=3 ago=2d", "bounced", "opened"}
+		"view sku=mug", "visit", "unsubscribe", "subscribe", "order total=5 ago=9d", "cart_add sku=jug price=9 ago=3m", "cart_add sku=mug price=3 ago=2d", "bounced", "opened",
+		"cart_add sku=mug price=4 cart=c1", "order total=10 cart=c1"}
 	rapid.Check(t, func(t *rapid.T) {
 		start := time.Date(2026, rapid.SampledFrom([]time.Month{3, 10, 11}).Draw(t, "month"), rapid.IntRange(1, 30).Draw(t, "day"), 0, 0, 0, 0, time.UTC).UnixMilli()
 		w := newWorld(t, start)
-		p := promises{t: t, zones: zones, pb: pb, sent: map[string]int{}, delivered: map[string]int{}, stale: map[string]bool{}, off: map[string]bool{}, done: map[string]string{}, bounced: map[string]bool{}}
+		p := promises{t: t, zones: zones, sent: map[string]int{}, delivered: map[string]int{}, stale: map[string]bool{}, off: map[string]bool{},
+			ordered: map[string]bool{}, barred: map[string]string{}, changed: map[string]int64{}, said: map[string]int64{}}
 		w.seen, w.folded = p.see, p.folded
 		w.inForce(pb)
 		at := start
@@ -55,8 +58,12 @@ func TestPromises(t *testing.T) {
 				w.until(at)
 				w.inForce(rapid.SampledFrom([]*playbook.Playbook{pb, edited}).Draw(t, "playbook"))
 			default:
-				name := rapid.SampledFrom([]string{"ada", "bob", "cem"}).Draw(t, "who")
-				key, e := w.event(name+" "+rapid.SampledFrom(does).Draw(t, "does"), at)
+				name := rapid.SampledFrom([]string{"ada", "bob", "cem", "anon-1", "anon-2", "anon-3"}).Draw(t, "who")
+				does := rapid.SampledFrom(does).Draw(t, "does")
+				if strings.HasPrefix(name, "anon") && rapid.IntRange(0, 4).Draw(t, "logs in") == 0 {
+					does = "becomes known=" + rapid.SampledFrom([]string{"ada", "bob", "anon-1", "anon-2"}).Draw(t, "known")
+				}
+				key, e := w.event(name+" "+does, at)
 				w.record(at, key, e)
 			}
 		}
@@ -80,13 +87,14 @@ func TestPromises(t *testing.T) {
 type promises struct {
 	t         *rapid.T
 	zones     map[string]string
-	pb        *playbook.Playbook
-	sent      map[string]int  // per customer and period
-	delivered map[string]int  // per customer, instance and step
-	stale     map[string]bool // the same
-	off       map[string]bool // deliveries that were cancelled
-	bounced   map[string]bool
-	done      map[string]string // customers who are not to be mailed, and why
+	sent      map[string]int    // per customer and period
+	delivered map[string]int    // per customer, instance and step
+	stale     map[string]bool   // the same
+	off       map[string]bool   // deliveries that were cancelled
+	ordered   map[string]bool   // customers without a cart since
+	barred    map[string]string // customers who are not to be mailed, and why
+	changed   map[string]int64  // by customer: when a cart of theirs was
+	said      map[string]int64  // by customer: when they subscribed, or unsubscribed
 }
 
 // folded notes what forbids a mail, and what allows one again.
@@ -95,23 +103,68 @@ func (p *promises) folded(key string, value []byte) {
 	if err := schemas.Decode(value, &e); err != nil {
 		p.t.Fatal(err)
 	}
+	m := e.GetMerge()
+	switch {
+	case m.GetForwarded() != nil:
+		p.happened(key, m.GetForwarded())
+	case m != nil:
+		p.merged(key, m.GetState())
+	default:
+		p.happened(key, &e)
+	}
+}
+
+func (p *promises) happened(key string, e *schemas.Event) {
+	at := schemas.Millis(e.GetOccurredAt())
 	switch body := e.GetBody().(type) {
 	case *schemas.Event_Order:
-		if p.done[key] == "" && body.Order.GetTotalMicros() == 10e6 {
-			p.done[key] = "ordered"
+		if body.Order.GetTotalMicros() == 10e6 && at >= p.changed[key] {
+			p.ordered[key] = true
 		}
 	case *schemas.Event_Cart:
-		if p.done[key] == "ordered" {
-			delete(p.done, key)
-		}
+		p.cart(key, at)
 	case *schemas.Event_Subscription:
-		if delete(p.done, key); !body.Subscription.GetSubscribed() {
-			p.done[key] = "unsubscribed"
-		}
+		p.subscribed(key, at, body.Subscription.GetSubscribed())
 	case *schemas.Event_Outcome:
 		if body.Outcome.GetKind() == schemas.Outcome_BOUNCED {
-			p.bounced[key] = true
+			p.barred[key] = "bounced"
 		}
+	}
+}
+
+// merged is told what was known of a visitor who became key.
+func (p *promises) merged(key string, state []byte) {
+	from, err := profile.Decode(state)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, k := range from.Carts {
+		p.cart(key, k.ChangedAt)
+	}
+	if from.Consent != profile.Unsaid {
+		p.subscribed(key, from.ConsentAt, from.Consent == profile.Subscribed)
+	}
+	if from.Suppressed == "bounced" {
+		p.barred[key] = "bounced"
+	}
+}
+
+func (p *promises) cart(key string, at int64) {
+	p.changed[key] = max(p.changed[key], at)
+	delete(p.ordered, key)
+}
+
+func (p *promises) subscribed(key string, at int64, yes bool) {
+	if at < p.said[key] {
+		return
+	}
+	p.said[key] = at
+	switch {
+	case p.barred[key] == "bounced": // which consent does not undo
+	case yes:
+		delete(p.barred, key)
+	default:
+		p.barred[key] = "unsubscribed"
 	}
 }
 
@@ -147,8 +200,8 @@ func (p *promises) see(at int64, o stream.Output) {
 			if p.off[out.GetDeliveryId()] {
 				p.t.Errorf("%s: sent although it was cancelled", out.GetDeliveryId())
 			}
-			if why := p.done[o.Key]; why != "" || p.bounced[o.Key] {
-				p.t.Errorf("%s: sent although %s, bounced: %v", o.Key, why, p.bounced[o.Key])
+			if p.ordered[o.Key] || p.barred[o.Key] != "" {
+				p.t.Errorf("%s: sent although ordered: %v, barred: %q", o.Key, p.ordered[o.Key], p.barred[o.Key])
 			}
 			local := p.free(at, o.Key, "sent")
 			year, week := local.ISOWeek()

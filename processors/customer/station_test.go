@@ -229,6 +229,9 @@ func wholeStation(t *testing.T, c *streamtest.Cluster) {
 			if err := json.Unmarshal(w.Body.Bytes(), &k); err != nil {
 				t.Fatal(err)
 			}
+			if strings.Contains(w.Body.String(), `\u003e`) {
+				t.Errorf("GET /customers/%s: %s, want >= as people read it", id, w.Body)
+			}
 		}
 		return w.Code, k
 	}

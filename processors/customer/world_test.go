@@ -190,7 +190,10 @@ func (w *world) stationUp(at int64, blinks bool) {
 
 // settle closes the loop until nothing comes back.
 func (w *world) settle() {
-	for {
+	for n := 0; ; n++ {
+		if n > 10_000 {
+			w.t.Fatalf("what the fold writes comes back without end")
+		}
 		w.sender()
 		if len(w.back) == 0 {
 			return
@@ -279,7 +282,7 @@ func (s *strict) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64
 	case !reflect.DeepEqual(s.composed(p, in, decisions), s.composed(twin, in, again)):
 		s.t.Errorf("%s at %d: the same step gives other records from the profile's bytes", in.Key, in.Now)
 	}
-	if in.Value == nil && len(decisions) == 0 {
+	if in.Value == nil && len(decisions) == 0 && p.RedirectTo == "" { // a new playbook wakes whom it does not concern, too
 		was, _ := profile.Decode(before)
 		was.Next = p.Next
 		if bytes.Equal(profile.Encode(nil, was), after) {
@@ -348,8 +351,9 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: args["name"]}}
 	case "becomes":
 		e.Body = &schemas.Event_Link{Link: &schemas.Link{Known: args["known"]}}
-	case "bounced":
-		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: schemas.Outcome_BOUNCED}}
+	case "bounced", "complained":
+		kind := schemas.Outcome_Kind(schemas.Outcome_Kind_value[strings.ToUpper(words[1])])
+		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: kind}}
 	case "opened", "clicked":
 		kind := schemas.Engagement_Kind(schemas.Engagement_Kind_value[strings.ToUpper(words[1])])
 		e.Body = &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind}}

@@ -273,7 +273,7 @@ func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 		return c.length(e)
 	}
 	if i := slices.IndexFunc(counters, func(x counter) bool { return x.name == name }); i >= 0 {
-		return c.count(e, &counters[i], args)
+		return c.count(&counters[i], args)
 	}
 	return c.comparison(e, operator(name), args)
 }
@@ -347,7 +347,7 @@ func (c *compiler) isLength(e ast.Expr) (*constant, bool) {
 	return n, true
 }
 
-func (c *compiler) count(e ast.Expr, of *counter, args []ast.Expr) node {
+func (c *compiler) count(of *counter, args []ast.Expr) node {
 	need, written := Need{Kind: of.of}, []string(nil)
 	if of.filter {
 		filter, ok := literalText(args[0])

@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"fmt"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"segue/schemas/profile"
 )
 
 // maxSpan bounds every length of time: ten years.
@@ -95,6 +98,10 @@ func (e entry) atMost() Cap {
 		return Cap{}
 	}
 	n, _ := strconv.Atoi(m[1])
+	if n > profile.MaxMails { // no more mails are remembered, so that it would never bind
+		e.fail(brief(s), fmt.Sprintf("a cap of at most %d", profile.MaxMails))
+		return Cap{}
+	}
 	return Cap{N: n, Per: Period(slices.Index(periods, m[2]))}
 }
 

@@ -270,12 +270,12 @@ func list[T any](c *coder, s *[]T, each func(*coder, *T)) {
 // means it ill, fills with texts included.
 func Size(p *Profile) int {
 	const fixed, text, view, seen, run = 900, 16, 56, 16, 136
-	n := fixed + len(p.Customer) + len(p.Email)
+	n := fixed + len(p.Customer) + len(p.RedirectTo) + len(p.Email) + len(p.FirstName) + len(p.LastName)
 	for i := range p.Orders.Recent {
-		n += 80 + sizeOf(p.Orders.Recent[i].Items)
+		n += 80 + len(p.Orders.Recent[i].ID) + sizeOf(p.Orders.Recent[i].Items)
 	}
 	for i := range p.Carts {
-		n += 96 + len(p.Carts[i].URL) + sizeOf(p.Carts[i].Items)
+		n += 96 + len(p.Carts[i].ID) + len(p.Carts[i].URL) + sizeOf(p.Carts[i].Items)
 	}
 	for i := range p.Series {
 		n += 48 + 24*len(p.Series[i].Points)
@@ -285,6 +285,12 @@ func Size(p *Profile) int {
 	}
 	for i := range p.Traits {
 		n += len(p.Traits[i].Name) + len(p.Traits[i].Value)
+	}
+	for i := range p.Named {
+		n += len(p.Named[i].Name)
+	}
+	for _, id := range p.Tickets.Open {
+		n += len(id)
 	}
 	return n + seen*len(p.Seen) + run*len(p.Runs) +
 		(text+24)*(len(p.Traits)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))

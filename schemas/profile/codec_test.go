@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -81,6 +83,24 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("got %+v, want %+v", got, p)
 		}
 	})
+}
+
+// Memory is bounded by Size: texts, which strangers fill, are part of it.
+func TestSizeHoldsTexts(t *testing.T) {
+	text, url := strings.Repeat("t", MaxText), strings.Repeat("u", MaxURL)
+	items := []Item{{text, text, text, url, url, 1, 1}, {text, text, text, url, url, 1, 1}}
+	for what, p := range map[string]*Profile{
+		"orders":  {Orders: Orders{Recent: []Order{{ID: text, Items: items}}}},
+		"carts":   {Carts: []Cart{{ID: text, URL: url, Items: items}}},
+		"views":   {Views: Views{Recent: slices.Repeat([]View{{Product: text, Category: text}}, 10)}},
+		"traits":  {Traits: slices.Repeat([]Trait{{text, text}}, 10)},
+		"named":   {Named: slices.Repeat([]Named{{text, 1}}, 20)},
+		"tickets": {Tickets: Tickets{Open: slices.Repeat([]string{text}, 20)}},
+	} {
+		if size, least := Size(p), len(Encode(nil, p)); size < least {
+			t.Errorf("%s: Size = %d, but the bytes alone are %d", what, size, least)
+		}
+	}
 }
 
 func TestDecodeCutShort(t *testing.T) {

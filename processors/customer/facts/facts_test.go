@@ -272,6 +272,10 @@ func TestMergeGoesByWhenItHappened(t *testing.T) {
 	if known.Orders.Count != 1 || known.Orders.ValueMicros != 5e6 || len(known.Orders.Recent) != 1 {
 		t.Errorf("one order, known twice: %+v", known.Orders)
 	}
+	// A mail counts against the caps from now on at the latest.
+	if Merge(known, &profile.Profile{Mails: []profile.Mail{{Delivery: "d1", At: now + day}}}, now+1, nil); len(known.Mails) != 1 || known.Mails[0].At != now+1 {
+		t.Errorf("a mail by a clock that is ahead: %+v", known.Mails)
+	}
 	// An order since then closes the cart that arrives after it.
 	later := &profile.Profile{Customer: "ada"}
 	fold(later, now+day, now+day, &schemas.Order{OrderId: "o1"})

@@ -20,9 +20,9 @@ func Redirect(p *profile.Profile, known string) *profile.Profile {
 
 // Merge brings what an anonymous visitor did into the customer it became. What
 // happened is merged by when it happened, mails that count against the caps
-// included; what the customer is (name, address, holdout) stays, and gaps are filled. Instants are clamped to now: the other
-// partition's clock may be ahead. The starts of the carts that came along, or
-// changed, are returned.
+// included; what the customer is (name, address, holdout) stays, and gaps are
+// filled. Instants are clamped to now: the other partition's clock may be ahead.
+// The starts of the carts that came along, or changed, are returned.
 func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []int64) {
 	clamp(from, now)
 	fill := func(field *string, value string) {
@@ -97,8 +97,7 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 }
 
 // mergeCarts takes over the carts that no order has closed, as if the order had
-// come last; one with an id that
-// is known already adds its items to that cart.
+// come last; one with an id that is known already adds its items to that cart.
 func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 	for _, k := range carts {
 		if last := p.Orders.Last; last > 0 && k.ChangedAt <= last+ClockSkew {

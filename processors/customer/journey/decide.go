@@ -51,15 +51,20 @@ func (b *Book) decide(r *profile.Run, j *playbook.Journey) {
 	}
 	if d.Message != nil && d.Reason == "" {
 		var free int64
-		if free, d.Reason = b.Limits.Free(b.Now); d.Reason == "" {
+		free, d.Reason = b.Limits.Free(b.Now)
+		next := b.following(r, j)
+		switch worth := free-r.Due <= WorthFor && (next == 0 || free < next); {
+		case d.Reason == "":
 			d.Kind = Send
 			d.GiveUp = d.Due + d.Message.GiveUp
 			if end := b.Limits.End(b.Now); end != 0 {
 				d.GiveUp = min(d.GiveUp, end)
 			}
-		} else if next := b.following(r, j); free-r.Due <= WorthFor && (next == 0 || free < next) {
+		case worth:
 			d.Kind = Hold
 			r.HeldTo = free
+		default:
+			d.Reason = "too late after " + d.Reason
 		}
 	}
 

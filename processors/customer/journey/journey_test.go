@@ -16,7 +16,7 @@ type anytime struct{ from int64 }
 
 func (a anytime) Free(at int64) (int64, string) {
 	if at < a.from {
-		return a.from, "not yet"
+		return a.from, "quiet hours"
 	}
 	return at, ""
 }
@@ -101,7 +101,7 @@ func TestNobodyGetsTwoAtOnce(t *testing.T) {
 func TestHeldAtMostADay(t *testing.T) {
 	b := book(t)
 	b.Limits = anytime{now + 25*hour - 1}
-	b.at(t, now+hour, "hold 1: not yet")
+	b.at(t, now+hour, "hold 1: quiet hours")
 	if b.Next() != now+25*hour-1 {
 		t.Errorf("Next = %+d, want when the hold ends", b.Next()-now)
 	}
@@ -114,12 +114,12 @@ func TestHeldAtMostADay(t *testing.T) {
 
 	b = book(t)
 	b.Limits = anytime{now + 25*hour}
-	b.at(t, now+hour, "skip 1: not yet") // not before the next step
+	b.at(t, now+hour, "skip 1: too late after quiet hours") // not before the next step
 
 	b = book(t)
 	b.Profile.Runs[0].Step, b.Profile.Runs[0].Due = 2, now
 	b.Limits = anytime{now + WorthFor + 1}
-	b.at(t, now, "skip 3: not yet") // more than a day
+	b.at(t, now, "skip 3: too late after quiet hours") // more than a day
 }
 
 func TestStale(t *testing.T) {
@@ -146,7 +146,7 @@ func TestStale(t *testing.T) {
 	b.at(t, now+hour, "send 1: journey cart, step 1")
 	b.reported(now+3*hour, schemas.Outcome_STALE)
 	b.Limits = anytime{now + 5*hour}
-	b.at(t, now+3*hour, "hold 1: not yet")
+	b.at(t, now+3*hour, "hold 1: quiet hours")
 	b.at(t, now+5*hour, "send 1: journey cart, step 1")
 	b.reported(now+5*hour, schemas.Outcome_STALE)
 	b.told(t, "skip 1: missed")
