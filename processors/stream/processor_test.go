@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"segue/processors/stream/streamtest"
 )
 
@@ -204,4 +206,35 @@ func contains(err error, parts ...string) bool {
 		}
 	}
 	return true
+}
+
+// The log holds a cart and, after its reminder was due, much of others' and the
+// order. Who reads what is committed finds the reminder and what the order says
+// together, or a mail would go out although its cancellation is on the way.
+func TestBehindTheLogNothingGoesOutAhead(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 1)
+	record := func(at time.Time, key, value string) *kgo.Record {
+		return &kgo.Record{Topic: "events", Key: []byte(key), Value: []byte(value), Timestamp: at}
+	}
+	due := past.Add(time.Hour)
+	log := []*kgo.Record{record(past, "ada", "cart")}
+	for i := range 60 {
+		log = append(log, record(due.Add(time.Duration(i+1)*time.Second), fmt.Sprint("other", i), "view"))
+	}
+	log = append(log, record(due.Add(time.Minute), "ada", "cart"), record(due.Add(time.Minute), "ada", "order"))
+	r.Produce(log...)
+	c := r.config(newMachine("a"))
+	c.MaxPoll, c.CommitInterval, c.CommitSpacing = 5, time.Nanosecond, -1
+	r.run(c)
+	offsets := map[string]int64{}
+	for _, rec := range r.Committed("out")[0] {
+		for _, what := range []string{"remind", "thanks"} {
+			if string(rec.Key) == "ada" && strings.Contains(string(rec.Value), what) {
+				offsets[what] = rec.Offset
+			}
+		}
+	}
+	if len(offsets) != 2 || offsets["thanks"] != offsets["remind"]+1 {
+		t.Errorf("offsets: got %v, want thanks beside remind, with no marker between them", offsets)
+	}
 }
