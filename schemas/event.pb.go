@@ -1161,7 +1161,7 @@ type Engagement struct {
 	DeliveryId    string                 `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
 	Url           string                 `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
 	Journey       string                 `protobuf:"bytes,4,opt,name=journey,proto3" json:"journey,omitempty"`
-	Step          string                 `protobuf:"bytes,5,opt,name=step,proto3" json:"step,omitempty"`
+	Step          int32                  `protobuf:"varint,5,opt,name=step,proto3" json:"step,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1224,11 +1224,11 @@ func (x *Engagement) GetJourney() string {
 	return ""
 }
 
-func (x *Engagement) GetStep() string {
+func (x *Engagement) GetStep() int32 {
 	if x != nil {
 		return x.Step
 	}
-	return ""
+	return 0
 }
 
 // Named is any other event: it passes and counts.
@@ -1496,7 +1496,7 @@ const file_event_proto_rawDesc = "" +
 	"deliveryId\x12\x10\n" +
 	"\x03url\x18\x03 \x01(\tR\x03url\x12\x18\n" +
 	"\ajourney\x18\x04 \x01(\tR\ajourney\x12\x12\n" +
-	"\x04step\x18\x05 \x01(\tR\x04step\"5\n" +
+	"\x04step\x18\x05 \x01(\x05R\x04step\"5\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +

@@ -211,8 +211,8 @@ func TestFromCartToUnsubscribe(t *testing.T) {
 	want := []string{
 		`{"id":"m1","receivedAt":"2026-03-02T10:00:00Z","customer":"ada","userId":"ada","source":"web","identify":{"email":"ada@example.com"}}`,
 		`{"id":"m2","occurredAt":"2026-03-02T09:59:00Z","receivedAt":"2026-03-02T10:00:00Z","customer":"ada","userId":"ada","source":"web","cart":{"change":"ADDED","currency":"GBP","product":{"id":"mug","priceMicros":"12500000"}}}`,
-		`{"id":"drawn","occurredAt":"2026-03-02T11:00:00Z","receivedAt":"2026-03-02T11:00:00Z","customer":"ada","source":"mail","engagement":{"kind":"OPENED","deliveryId":"d1","journey":"cart","step":"1"}}`,
-		`{"id":"drawn","occurredAt":"2026-03-02T11:00:00Z","receivedAt":"2026-03-02T11:00:00Z","customer":"ada","source":"mail","engagement":{"kind":"CLICKED","deliveryId":"d1","url":"https://shop.example/cart?id=c1&x=ü","journey":"cart","step":"1"}}`,
+		`{"id":"drawn","occurredAt":"2026-03-02T11:00:00Z","receivedAt":"2026-03-02T11:00:00Z","customer":"ada","source":"mail","engagement":{"kind":"OPENED","deliveryId":"d1","journey":"cart","step":1}}`,
+		`{"id":"drawn","occurredAt":"2026-03-02T11:00:00Z","receivedAt":"2026-03-02T11:00:00Z","customer":"ada","source":"mail","engagement":{"kind":"CLICKED","deliveryId":"d1","url":"https://shop.example/cart?id=c1&x=ü","journey":"cart","step":1}}`,
 		`{"id":"drawn","occurredAt":"2026-03-02T11:00:00Z","receivedAt":"2026-03-02T11:00:00Z","customer":"ada","source":"mail","subscription":{"deliveryId":"d1"}}`,
 	}
 	for i, record := range r.events(len(want)) {

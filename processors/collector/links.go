@@ -82,7 +82,7 @@ func (s *Station) serveUnsubscribe(w http.ResponseWriter, r *http.Request) {
 func (s *Station) engagement(l link.Link, kind schemas.Engagement_Kind) *schemas.Event {
 	e := s.event(l)
 	e.Body = &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind, DeliveryId: l.Delivery, Url: l.URL,
-		Journey: l.Journey, Step: strconv.Itoa(l.Step)}}
+		Journey: l.Journey, Step: int32(l.Step)}}
 	return e
 }
 
