@@ -167,11 +167,7 @@ func (s *stage) openBroker(ctx context.Context) (err error) {
 	}
 	defer client.Close()
 	for _, t := range schemas.Topics {
-		settings := map[string]*string{}
-		for k, v := range t.Config(true) {
-			settings[k] = &v
-		}
-		if _, err := kadm.NewClient(client).CreateTopic(ctx, int32(partitionsOf(t, demoPartitions)), 1, settings, t.Name); err != nil {
+		if _, err := kadm.NewClient(client).CreateTopic(ctx, int32(partitionsOf(t, demoPartitions)), 1, settingsOf(t, true), t.Name); err != nil {
 			return fmt.Errorf("create topic %s: %w", t.Name, err)
 		}
 	}

@@ -127,6 +127,15 @@ func valueType(t schemas.Topic) string {
 	return string(t.New().ProtoReflect().Descriptor().FullName())
 }
 
+// settingsOf are the settings of t as a request carries them.
+func settingsOf(t schemas.Topic, virtual bool) map[string]*string {
+	settings := map[string]*string{}
+	for k, v := range t.Config(virtual) {
+		settings[k] = &v
+	}
+	return settings
+}
+
 func partitionsOf(t schemas.Topic, ofEvents int) int {
 	if t.Partitioned {
 		return ofEvents
@@ -166,12 +175,8 @@ func createTopics(ctx context.Context, cluster *kadm.Client, c *Config, out io.W
 			fmt.Fprintf(out, "%s is there\n", name)
 			continue
 		}
-		settings := map[string]*string{}
-		for k, v := range t.Config(false) {
-			settings[k] = &v
-		}
 		n := partitionsOf(t, partitions)
-		made, err := cluster.CreateTopic(ctx, int32(n), int16(c.Topics.ReplicationFactor), settings, name)
+		made, err := cluster.CreateTopic(ctx, int32(n), int16(c.Topics.ReplicationFactor), settingsOf(t, false), name)
 		switch {
 		case errors.Is(err, kerr.TopicAlreadyExists): // by somebody else, just now
 			fmt.Fprintf(out, "%s is there\n", name)

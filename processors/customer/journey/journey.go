@@ -98,11 +98,7 @@ func (b *Book) CartChanged(started int64, late bool) {
 	if k == nil {
 		return
 	}
-	for i := range b.Playbook.Journeys {
-		j := &b.Playbook.Journeys[i]
-		if j.Start.Kind != playbook.CartAbandoned {
-			continue
-		}
+	for j := range b.ofCarts {
 		due := k.ChangedAt + j.Steps[0].After
 		switch at, running := b.find(j.Name, cartInstance(k)); {
 		case running:
@@ -122,11 +118,7 @@ func (b *Book) Joined(started int64) {
 	if k == nil {
 		return
 	}
-	for i := range b.Playbook.Journeys {
-		j := &b.Playbook.Journeys[i]
-		if j.Start.Kind != playbook.CartAbandoned {
-			continue
-		}
+	for j := range b.ofCarts {
 		due := k.ChangedAt + j.Steps[0].After
 		if due <= b.Now {
 			due = b.Now + j.Steps[0].After
@@ -352,6 +344,15 @@ func (b *Book) find(journey, instance string) (int, bool) {
 	return slices.BinarySearchFunc(b.Profile.Runs, profile.Run{Journey: journey, Instance: instance}, func(x, y profile.Run) int {
 		return cmp.Or(strings.Compare(x.Journey, y.Journey), strings.Compare(x.Instance, y.Instance))
 	})
+}
+
+// ofCarts visits the journeys that run once per cart.
+func (b *Book) ofCarts(visit func(*playbook.Journey) bool) {
+	for i := range b.Playbook.Journeys {
+		if j := &b.Playbook.Journeys[i]; j.Start.Kind == playbook.CartAbandoned && !visit(j) {
+			return
+		}
+	}
 }
 
 func (b *Book) cart(started int64) *profile.Cart {
