@@ -9,7 +9,8 @@
 //	'p' partition(4) 'm'                 position and counters; written last in a restore
 //	'p' partition(4) 's' key             dirty(8) value
 //	'p' partition(4) 'w' due(8) key      wake-up index: nothing
-//	'p' partition(4) 'z' dirty(8) key    dirty index: the position at which key became dirty
+//	'p' partition(4) 'z' dirty(8) key    dirty index: nothing
+//	'f'                                  format of all that, a number
 //
 // dirty is a number that grows by one with each key that becomes dirty (newer
 // than in profiles). A value is dirty if its number is at least the counter

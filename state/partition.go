@@ -32,6 +32,7 @@ type Head struct {
 	Dirty    uint64          // the number for the next key that becomes dirty
 	Clean    uint64          // values with a smaller number are in profiles
 	Wakes    int64           // keys in the wake-up index
+	Floors   json.RawMessage `json:",omitempty"` // the fold's own: since which positions the dirty numbers are
 }
 
 // Partition is the state of one partition.
@@ -52,23 +53,22 @@ const (
 	prefixLen = 6 // 'p' partition kind
 )
 
-func (p *Partition) prefix(kind byte, room int) []byte {
-	b := append(make([]byte, 0, prefixLen+room), 'p')
-	return append(binary.BigEndian.AppendUint32(b, uint32(p.id)), kind)
+func (p *Partition) prefix(dst []byte, kind byte) []byte {
+	return append(binary.BigEndian.AppendUint32(append(dst, 'p'), uint32(p.id)), kind)
 }
 
-func (p *Partition) key(kind byte, key string) []byte {
-	return append(p.prefix(kind, len(key)), key...)
+func (p *Partition) key(dst []byte, kind byte, key string) []byte {
+	return append(p.prefix(dst, kind), key...)
 }
 
-func (p *Partition) ordered(kind byte, n uint64, key string) []byte {
-	return append(binary.BigEndian.AppendUint64(p.prefix(kind, 8+len(key)), n), key...)
+func (p *Partition) ordered(dst []byte, kind byte, n uint64, key string) []byte {
+	return append(binary.BigEndian.AppendUint64(p.prefix(dst, kind), n), key...)
 }
 
 // Head returns false when there is no usable state: none, or a restore that
 // did not end.
 func (p *Partition) Head() (h Head, ok bool, err error) {
-	v, closer, err := p.s.db.Get(p.key(kindHead, ""))
+	v, closer, err := p.s.db.Get(p.key(nil, kindHead, ""))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return h, false, nil
 	}
@@ -77,14 +77,14 @@ func (p *Partition) Head() (h Head, ok bool, err error) {
 	}
 	defer closer.Close()
 	if err := json.Unmarshal(v, &h); err != nil {
-		return h, false, p.failed("decode the position", err)
+		return h, false, p.failed("decode the position", fmt.Errorf("%w: %w", errCorrupt, err))
 	}
 	return h, true, nil
 }
 
 // Get returns a copy of the value of key.
 func (p *Partition) Get(key string) (value []byte, dirty uint64, ok bool, err error) {
-	v, closer, err := p.s.db.Get(p.key(kindValue, key))
+	v, closer, err := p.s.db.Get(p.key(nil, kindValue, key))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, 0, false, nil
 	}
@@ -93,7 +93,7 @@ func (p *Partition) Get(key string) (value []byte, dirty uint64, ok bool, err er
 	}
 	defer closer.Close()
 	if len(v) < 8 {
-		return nil, 0, false, p.failed(fmt.Sprintf("read %q", key), fmt.Errorf("got %d bytes, want at least 8", len(v)))
+		return nil, 0, false, p.failed(fmt.Sprintf("read %q", key), fmt.Errorf("%w: got %d bytes, want at least 8", errCorrupt, len(v)))
 	}
 	return append([]byte(nil), v[8:]...), binary.BigEndian.Uint64(v), true, nil
 }
@@ -110,7 +110,7 @@ type Iterator struct {
 }
 
 func (p *Partition) iterate(kind byte, from []byte) (*Iterator, error) {
-	it, err := p.s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: p.key(kind+1, "")})
+	it, err := p.s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: p.key(nil, kind+1, "")})
 	if err != nil {
 		return nil, p.failed("iterate", err)
 	}
@@ -124,17 +124,17 @@ func (p *Partition) iterate(kind byte, from []byte) (*Iterator, error) {
 
 // Values walks values by key, beginning with from.
 func (p *Partition) Values(from string) (*Iterator, error) {
-	return p.iterate(kindValue, p.key(kindValue, from))
+	return p.iterate(kindValue, p.key(nil, kindValue, from))
 }
 
 // Wakes walks the wake-up index, beginning with from.
 func (p *Partition) Wakes(from Wake) (*Iterator, error) {
-	return p.iterate(kindWake, p.ordered(kindWake, uint64(from.Due), from.Key))
+	return p.iterate(kindWake, p.ordered(nil, kindWake, uint64(from.Due), from.Key))
 }
 
 // Dirty walks the dirty index, beginning with the number from.
 func (p *Partition) Dirty(from uint64) (*Iterator, error) {
-	return p.iterate(kindDirty, p.ordered(kindDirty, from, ""))
+	return p.iterate(kindDirty, p.ordered(nil, kindDirty, from, ""))
 }
 
 // Valid is false at the end, and after an error, which Close returns.
@@ -147,7 +147,10 @@ func (i *Iterator) Next() { i.it.Next() }
 func (i *Iterator) Close() error { return i.it.Close() }
 
 // Key of the current entry.
-func (i *Iterator) Key() string { return string(i.it.Key()[i.offset:]) }
+func (i *Iterator) Key() string { return string(i.KeyBytes()) }
+
+// KeyBytes is valid until Next.
+func (i *Iterator) KeyBytes() []byte { return i.it.Key()[i.offset:] }
 
 // Number is the instant or the dirty number of the current entry.
 func (i *Iterator) Number() uint64 { return binary.BigEndian.Uint64(i.it.Key()[prefixLen:]) }
@@ -164,11 +167,12 @@ func (i *Iterator) Value() []byte {
 	return v
 }
 
-// Batch gathers changes that become visible together.
+// Batch gathers changes that become visible together. Those of a kind that
+// come in order cost less.
 type Batch struct {
-	p   *Partition
-	b   *pebble.Batch
-	buf []byte
+	p          *Partition
+	b          *pebble.Batch
+	key, value []byte
 }
 
 // Batch starts a batch of changes of the partition.
@@ -176,8 +180,9 @@ func (p *Partition) Batch() *Batch { return &Batch{p: p, b: p.s.db.NewBatch()} }
 
 // Put sets the value of a key.
 func (b *Batch) Put(key string, dirty uint64, value []byte) {
-	b.buf = append(binary.BigEndian.AppendUint64(b.buf[:0], dirty), value...)
-	b.set(b.p.key(kindValue, key), b.buf)
+	b.value = append(binary.BigEndian.AppendUint64(b.value[:0], dirty), value...)
+	b.key = b.p.key(b.key[:0], kindValue, key)
+	b.set(b.value)
 }
 
 // Wake moves the key's entry of the wake-up index from one instant to another;
@@ -187,20 +192,25 @@ func (b *Batch) Wake(key string, from, to int64) {
 		return
 	}
 	if from != 0 {
-		b.delete(b.p.ordered(kindWake, uint64(from), key))
+		b.key = b.p.ordered(b.key[:0], kindWake, uint64(from), key)
+		_ = b.b.Delete(b.key, nil)
 	}
 	if to != 0 {
-		b.set(b.p.ordered(kindWake, uint64(to), key), nil)
+		b.key = b.p.ordered(b.key[:0], kindWake, uint64(to), key)
+		b.set(nil)
 	}
 }
 
-// Dirtied notes the position at which the key became dirty.
-func (b *Batch) Dirtied(dirty uint64, key string, position []byte) {
-	b.set(b.p.ordered(kindDirty, dirty, key), position)
+// Dirtied adds the key to the dirty index.
+func (b *Batch) Dirtied(dirty uint64, key string) {
+	b.key = b.p.ordered(b.key[:0], kindDirty, dirty, key)
+	b.set(nil)
 }
 
-// Cleaned takes the key out of the dirty index.
-func (b *Batch) Cleaned(dirty uint64, key string) { b.delete(b.p.ordered(kindDirty, dirty, key)) }
+// Cleaned takes the keys with smaller numbers out of the dirty index.
+func (b *Batch) Cleaned(before uint64) {
+	_ = b.b.DeleteRange(b.p.ordered(nil, kindDirty, 0, ""), b.p.ordered(nil, kindDirty, before, ""), nil)
+}
 
 // Head sets the position and the counters.
 func (b *Batch) Head(h Head) {
@@ -208,16 +218,25 @@ func (b *Batch) Head(h Head) {
 	if err != nil {
 		panic(fmt.Sprintf("encode the position: %v", err)) // only a Position that is not JSON
 	}
-	b.set(b.p.key(kindHead, ""), v)
+	b.key = b.p.key(b.key[:0], kindHead, "")
+	b.set(v)
 }
 
-// set and delete cannot fail: a batch that is not indexed only grows a slice.
-func (b *Batch) set(k, v []byte) { _ = b.b.Set(k, v, nil) }
-func (b *Batch) delete(k []byte) { _ = b.b.Delete(k, nil) }
+// set, like Delete, cannot fail: a batch that is not indexed only grows a slice.
+func (b *Batch) set(value []byte) { _ = b.b.Set(b.key, value, nil) }
 
-// Apply writes the batch, without waiting for the disk.
+// Apply writes the batch, without waiting for the disk. It also returns what
+// went wrong in the background since the last one, which may be corruption.
 func (b *Batch) Apply() error {
+	defer func() {
+		if r := recover(); r != nil {
+			panic(b.p.s.dying(r))
+		}
+	}()
 	defer b.b.Close()
+	if err := b.p.s.writable(); err != nil {
+		return b.p.failed("write", err)
+	}
 	if err := b.b.Commit(pebble.NoSync); err != nil {
 		return b.p.failed("write", err)
 	}

@@ -34,7 +34,7 @@ type Replacement struct {
 // Replace deletes what is there, durably: a table that is ingested is durable
 // at once and must not meet what was deleted before it.
 func (p *Partition) Replace() (*Replacement, error) {
-	if err := p.s.db.DeleteRange(p.prefix(0, 0), p.prefix(0xff, 0), pebble.Sync); err != nil {
+	if err := p.s.db.DeleteRange(p.prefix(nil, 0), p.prefix(nil, 0xff), pebble.Sync); err != nil {
 		return nil, p.failed("delete", err)
 	}
 	return &Replacement{p: p, chunk: map[string][]byte{}}, nil
@@ -60,10 +60,10 @@ func (r *Replacement) ingest() error {
 	err := r.p.table(len(keys), func(w *sstable.Writer, i int) error {
 		value := r.chunk[keys[i]]
 		if value == nil {
-			return w.Delete(r.p.key(kindValue, keys[i]))
+			return w.Delete(r.p.key(nil, kindValue, keys[i]))
 		}
 		buf = append(binary.BigEndian.AppendUint64(buf[:0], 0), value...)
-		return w.Set(r.p.key(kindValue, keys[i]), buf)
+		return w.Set(r.p.key(nil, kindValue, keys[i]), buf)
 	})
 	clear(r.chunk)
 	r.bytes = 0
@@ -112,7 +112,7 @@ func (r *Replacement) Finish(position []byte, next func(value []byte) (int64, er
 func (p *Partition) ingestWakes(wakes []Wake) error {
 	slices.SortFunc(wakes, Wake.Compare)
 	return p.table(len(wakes), func(w *sstable.Writer, i int) error {
-		return w.Set(p.ordered(kindWake, uint64(wakes[i].Due), wakes[i].Key), nil)
+		return w.Set(p.ordered(nil, kindWake, uint64(wakes[i].Due), wakes[i].Key), nil)
 	})
 }
 
@@ -122,9 +122,8 @@ func (p *Partition) table(n int, add func(w *sstable.Writer, i int) error) error
 		return nil
 	}
 	s := p.s
-	s.files++
-	path := s.fs.PathJoin(s.dir, fmt.Sprintf("%s%d-%d.sst", restorePrefix, p.id, s.files))
-	f, err := s.fs.Create(path, vfs.WriteCategoryUnspecified)
+	path := s.fs.PathJoin(s.dir, fmt.Sprintf("%s%d-%d.sst", restorePrefix, p.id, s.files.Add(1)))
+	f, err := s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return p.failed("restore", err)
 	}

@@ -41,7 +41,8 @@ func TestBatch(t *testing.T) {
 	b.Put("bob", 2, nil)
 	b.Wake("ada", 0, 300)
 	b.Wake("bob", 0, 20)
-	b.Dirtied(1, "ada", []byte("here"))
+	b.Dirtied(1, "ada")
+	b.Dirtied(2, "bob")
 	b.Head(Head{Position: json.RawMessage(`7`), Dirty: 3, Clean: 1})
 	if _, ok, err := p.Head(); ok || err != nil {
 		t.Fatalf("Head() before Apply = %v, %v, want none", ok, err)
@@ -64,12 +65,19 @@ func TestBatch(t *testing.T) {
 	b = p.Batch()
 	b.Wake("ada", 300, 10)
 	b.Wake("bob", 20, 0)
-	b.Cleaned(1, "ada")
+	b.Cleaned(2)
 	if err := b.Apply(); err != nil {
 		t.Fatal(err)
 	}
 	if got := wakes(t, p, Wake{}); !slices.Equal(got, []Wake{{10, "ada"}}) {
 		t.Errorf("wake-ups that moved: got %v", got)
+	}
+	it, err := p.Dirty(0)
+	if err != nil || !it.Valid() || it.Number() != 2 || it.Key() != "bob" {
+		t.Errorf("dirty index: got %v, %v, want bob alone", it.Key(), err)
+	}
+	if err := it.Close(); err != nil {
+		t.Error(err)
 	}
 	if _, ok, err := neighbour.Head(); ok || err != nil || len(values(t, neighbour)) > 0 {
 		t.Errorf("the neighbour sees something: %v, %v", ok, err)

@@ -3,6 +3,10 @@ package state
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -13,6 +17,8 @@ import (
 type Options struct {
 	FS     vfs.FS // nil: the machine's
 	Memory int64  // for cache and memtables, in bytes; 0: 64 MiB
+	// Pause is called between looks at a full disk; nil: a tenth of a second.
+	Pause func()
 }
 
 // Store is the state of all partitions of a process. One process at a time
@@ -22,8 +28,16 @@ type Store struct {
 	opts  *pebble.Options
 	fs    vfs.FS
 	dir   string
-	files int // written by restores
+	files atomic.Int64 // written by restores
+	faults
 }
+
+// format is of all that a store holds. A higher one may read lower ones, and
+// says how.
+const format = 1
+
+// formatKey lies before those of partitions.
+var formatKey = []byte("f")
 
 // Open opens the store in dir, or makes it.
 func Open(dir string, o Options) (*Store, error) {
@@ -33,18 +47,22 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Memory <= 0 {
 		o.Memory = 64 << 20
 	}
-
-	opts := &pebble.Options{
-		FS: o.FS, FormatMajorVersion: pebble.FormatNewest, Logger: new(quiet),
-		CacheSize: o.Memory / 2, MemTableSize: uint64(min(max(o.Memory/8, 256<<10), 64<<20)), MemTableStopWritesThreshold: 4,
+	if o.Pause == nil {
+		o.Pause = func() { time.Sleep(probeWait) }
+	}
+	s := &Store{fs: o.FS, dir: dir, faults: faults{dir: dir}}
+	s.opts = &pebble.Options{
+		FS: s.patient(o.FS, o.Pause), FormatMajorVersion: pebble.FormatNewest, Logger: &s.faults,
+		EventListener: &pebble.EventListener{BackgroundError: s.note, DataCorruption: func(i pebble.DataCorruptionInfo) { s.note(i.Details) }},
+		CacheSize:     o.Memory / 2, MemTableSize: uint64(min(max(o.Memory/8, 256<<10), 64<<20)), MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold: 2, L0StopWritesThreshold: 1000, LBaseMaxBytes: 64 << 20,
 		BytesPerSync: 1 << 20, WALBytesPerSync: 1 << 20,
 	}
-	for i := range opts.Levels {
-		opts.Levels[i].BlockSize, opts.Levels[i].IndexBlockSize = 16<<10, 256<<10
-		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // on all levels: a new key is a miss in each
+	for i := range s.opts.Levels {
+		s.opts.Levels[i].BlockSize, s.opts.Levels[i].IndexBlockSize = 16<<10, 256<<10
+		s.opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // on all levels: a new key is a miss in each
 	}
-	opts.EnsureDefaults() // MakeWriterOptions reads them too
+	s.opts.EnsureDefaults() // MakeWriterOptions reads them too
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state in %s: %w", dir, err)
 	}
@@ -52,21 +70,46 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state in %s: another process has it open (every process needs a folder of its own): %w", dir, err)
 	}
-	opts.Lock = lock
-	db, err := pebble.Open(dir, opts)
-	if err != nil {
+	s.opts.Lock = lock
+	if s.db, err = pebble.Open(dir, s.opts); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", errCorrupt, err) // a file that another one names
+		}
 		return nil, fmt.Errorf("open state in %s: %w", dir, errors.Join(err, lock.Close()))
 	}
-	s := &Store{db: db, opts: opts, fs: o.FS, dir: dir}
-	if err := s.removeRestores(); err != nil {
+	if err := errors.Join(s.checkFormat(), s.removeRestores()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
+// checkFormat refuses what another version of this package wrote and this one
+// cannot read.
+func (s *Store) checkFormat() error {
+	v, closer, err := s.db.Get(formatKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		if err := s.db.Set(formatKey, strconv.AppendInt(nil, format, 10), pebble.NoSync); err != nil {
+			return fmt.Errorf("state in %s: write the format: %w", s.dir, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state in %s: read the format: %w", s.dir, err)
+	}
+	defer closer.Close()
+	if got, err := strconv.Atoi(string(v)); err != nil || got > format {
+		return fmt.Errorf("state in %s has format %q, this version reads up to %d: start the version that wrote it, or delete the folder to restore from profiles", s.dir, v, format)
+	}
+	return nil
+}
+
 // Close closes the store. Iterators must be closed before.
 func (s *Store) Close() error {
-	return errors.Join(s.db.Close(), s.opts.Lock.Close())
+	s.closing.Store(true)
+	if err := errors.Join(s.db.Close(), s.opts.Lock.Close()); err != nil {
+		return fmt.Errorf("close state in %s: %w", s.dir, err)
+	}
+	return nil
 }
 
 // Sync makes everything written durable.
@@ -79,10 +122,3 @@ func (s *Store) Sync() error {
 
 // Metrics are the database's own.
 func (s *Store) Metrics() *pebble.Metrics { return s.db.Metrics() }
-
-// quiet drops what Pebble tells: errors are returned where they matter.
-type quiet struct{}
-
-func (*quiet) Infof(string, ...any)           {}
-func (*quiet) Errorf(string, ...any)          {}
-func (*quiet) Fatalf(format string, a ...any) { panic("state: " + fmt.Sprintf(format, a...)) }

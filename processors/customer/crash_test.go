@@ -51,7 +51,7 @@ func (s *shopfront) dieAt(step string, want map[string][]string) {
 	case "applied", "stopped", "taken":
 		f.deaths[1].visit = 1
 	case "restoring":
-		f.deaths = []death{{"produced", 2, lost}, {step, 1, lost}, {step, 2, 100}}
+		f.deaths = []death{{"stopped", 1, lost}, {step, 1, lost}, {step, 2, 100}}
 	}
 	s.tell(f)
 	if len(f.deaths) > 0 {

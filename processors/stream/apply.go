@@ -2,44 +2,114 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
+// touchedBytes is how much memory waits for the store.
 func (p *Processor[S, D]) touchedBytes() (n int64) {
 	for _, x := range p.partitions {
-		n += x.fold.entries.pending
+		n += x.touchedBytes()
 	}
 	return n
 }
 
-// applyDue writes partitions whose time has come, all of them when memory is
-// short, and forgets what memory has no room for.
+// saveMost is how many entries a turn saves beyond as many as it has folded.
+const saveMost = 1024
+
+// applyDue moves the write-back on: partitions whose time has come take off,
+// entries in flight are saved a slice at a time, and what has landed is looked
+// for in the store from here on.
 func (p *Processor[S, D]) applyDue(now time.Time) error {
-	short := p.touchedBytes() >= p.c.touchedMemory()
-	if short && p.open {
-		p.space(context.Background(), now)
-		if err := p.commit(context.Background(), time.Now()); err != nil {
+	if err := errors.Join(p.store.Err(), p.land()); err != nil {
+		return err
+	}
+	bound := p.c.touchedMemory()
+	if p.touchedBytes() >= bound {
+		if err := p.relieve(context.Background()); err != nil {
 			return err
 		}
-		p.partial = false
 	}
+	early := p.touchedBytes() >= bound/2
 	for _, x := range p.partitions {
-		if x.outs > 0 || x.fresh || !short && now.Before(x.applyAt) {
+		if x.fold.flight != nil || x.outs > 0 || x.fresh || !x.unapplied() {
 			continue
 		}
-		if err := p.apply(x); err != nil {
+		large := early && x.touchedBytes() >= bound/4/int64(len(p.partitions))
+		if !large && now.Before(x.applyAt) {
+			continue
+		}
+		if err := x.fold.freeze(p.topic, p.c.FoldVersion); err != nil {
 			return err
 		}
+		x.applyAt = now.Add(p.c.ApplyInterval)
 	}
-	if len(p.partitions) > 0 {
-		share := p.c.decodedMemory() / int64(len(p.partitions))
-		for _, x := range p.partitions {
-			x.fold.entries.shrink(share)
+	p.save()
+	p.shrink()
+	return nil
+}
+
+// save saves a slice of what is in flight, one partition after the other, and
+// hands over what is complete.
+func (p *Processor[S, D]) save() {
+	budget := saveMost
+	for _, x := range p.partitions {
+		budget += x.fold.steps
+		x.fold.steps = 0
+	}
+	for _, x := range p.partitions {
+		l := x.fold.flight
+		if l == nil || l.handed {
+			continue
+		}
+		if budget -= x.fold.saveNext(budget); !l.complete() {
+			return
+		}
+		l.handed = true
+		p.spawn(func() {
+			started := p.now()
+			_ = l.write() // the loop asks how it went
+			p.metrics.seconds.WithLabelValues("apply").Observe(p.now().Sub(started).Seconds())
+			p.mu.Lock()
+			p.wakeLocked()
+			p.mu.Unlock()
+		})
+	}
+}
+
+// land takes note of flights that have ended.
+func (p *Processor[S, D]) land() error {
+	for _, x := range p.partitions {
+		if x.fold.flight == nil {
+			continue
+		}
+		ended, err := x.fold.flight.landed()
+		if err != nil {
+			return err
+		}
+		if !ended {
+			continue
+		}
+		x.land()
+		if err := p.hook("applied"); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// shrink forgets what memory has no room for.
+func (p *Processor[S, D]) shrink() {
+	if len(p.partitions) == 0 {
+		return
+	}
+	share := p.c.decodedMemory() / int64(len(p.partitions))
+	for _, x := range p.partitions {
+		x.fold.entries.shrink(share)
+	}
+}
+
+// applyAll brings every partition to the store before it returns.
 func (p *Processor[S, D]) applyAll() error {
 	for _, x := range p.partitions {
 		if err := p.apply(x); err != nil {
@@ -50,25 +120,33 @@ func (p *Processor[S, D]) applyAll() error {
 }
 
 func (p *Processor[S, D]) apply(x *partition[S, D]) error {
-	started := time.Now()
 	if err := x.apply(p.topic, p.c.FoldVersion); err != nil {
 		return err
 	}
-	x.applyAt = started.Add(p.c.ApplyInterval)
-	p.metrics.seconds.WithLabelValues("apply").Observe(time.Since(started).Seconds())
 	return p.hook("applied")
 }
 
-// relieve keeps what is not written yet within memory, in the midst of a long
-// drain.
+// relieve makes room, at the price of a pause, when what waits for the store
+// takes more memory than it may.
 func (p *Processor[S, D]) relieve(ctx context.Context) error {
-	if p.touchedBytes() < p.c.touchedMemory() {
+	bound := p.c.touchedMemory()
+	if p.touchedBytes() < bound {
 		return nil
 	}
-	p.space(ctx, time.Now())
-	if err := p.commit(ctx, time.Now()); err != nil {
-		return err
+	for _, x := range p.partitions { // what is in flight first: it may be enough
+		if x.fold.flight != nil {
+			if err := x.finish(); err != nil {
+				return err
+			}
+		}
 	}
-	p.partial = true // of what was polled, some is not folded yet
+	if p.touchedBytes() < bound {
+		return nil
+	}
+	if p.open {
+		if err := p.commit(ctx, p.now()); err != nil {
+			return err
+		}
+	}
 	return p.applyAll()
 }

@@ -38,7 +38,15 @@ type Config[S, D any] struct {
 	Memory int64
 
 	// Kafka says how to reach the cluster; it may override the client's other settings.
-	Kafka   []kgo.Opt
+	Kafka []kgo.Opt
+	// NextGenGroup lets the brokers assign partitions (KIP-848; Kafka 4.0 or
+	// later). All members of a group do, or none.
+	NextGenGroup bool
+	// HandOverPatience is how long a rebalance waits for partitions to be handed
+	// over; what is not by then is folded again by its next owner. Default: half
+	// of the group's rebalance timeout, so 30 s.
+	HandOverPatience time.Duration
+
 	Clock   Clock // default: the machine's
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
@@ -48,8 +56,8 @@ type Config[S, D any] struct {
 	// CommitInterval is how long a transaction gathers outputs at most; default
 	// 50 ms. A partition that has nothing more to read commits at once.
 	CommitInterval time.Duration
-	// CommitSpacing is the least time between commits; default 20 ms, since a
-	// broker may refuse a transaction right after another. Negative: none.
+	// CommitSpacing is the least time between transactions; default 20 ms, since a
+	// broker may refuse one right after another. Negative: none.
 	CommitSpacing time.Duration
 	// ProgressInterval is the cadence of commits without outputs; default 1 s.
 	ProgressInterval time.Duration
@@ -66,12 +74,20 @@ type Config[S, D any] struct {
 }
 
 const (
-	transactionTimeout = 10 * time.Second
-	// endTimeout is a belt: End waits for a group that may not answer.
-	endTimeout = 2 * transactionTimeout
-	// flushMost profiles are in one transaction.
+	// flushMost profiles of a partition are in one transaction,
 	flushMost = 2_000
+	// and so many when it is to be given away.
+	flushMostLeaving = 20_000
 )
+
+func (c *Config[S, D]) group() string { return c.Prefix + c.Name }
+
+func (c *Config[S, D]) kafka() kafka {
+	return kafka{
+		group: c.group(), instance: c.Instance, input: c.Prefix + c.Input, profiles: c.Prefix + c.Profiles, opts: c.Kafka,
+		nextGen: c.NextGenGroup, patience: c.HandOverPatience, buffer: int(max(c.Memory/8, 2*maxOutput)),
+	}
+}
 
 func (c *Config[S, D]) complete() error {
 	var errs []error

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -164,10 +163,8 @@ func (p *Processor[S, D]) foldIsolated(ctx context.Context, x *partition[S, D], 
 	if err := x.fold.record(ctx, fromKafka(r)); err != nil {
 		return err
 	}
-	p.space(ctx, time.Now())
-	if err := p.commit(ctx, time.Now()); err != nil {
+	if err := p.commit(ctx, p.now()); err != nil {
 		return err
 	}
-	p.partial = true
 	return p.deaths.alone(x.id, -1)
 }

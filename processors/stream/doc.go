@@ -30,25 +30,30 @@
 //     every key that an older version decided last is due at its instant; the
 //     frontier is the cursor of that sweep too, so it needs no entries.
 //  6. Every partition that put something out is in the transaction's offset
-//     commit, with clock, version and frontier of M and of F in its metadata.
-//  7. Before that commit: fail if a produce failed, or if a partition of the
-//     transaction is not ours any more.
+//     commit, with clock, version and frontier of M and of F in its metadata. A
+//     position alone is committed without a transaction.
+//  7. Before either commit, once the member's generation is read: fail if a
+//     produce failed, or if a partition of it is not ours any more.
 //  8. Only what is committed, or put nothing out since, is applied.
 //  9. A partition that is assigned goes silently, with a plain reader, to the
 //     greater of L and M and of the two frontiers; only then is it live. Silence
-//     exists nowhere else. Live: what is below the position is passed over.
-//  10. Anything but (true, nil) from the end of a transaction, and every error:
-//     forget all, open a new session, rule 9.
-//  11. No local position, or one before the log's start: profiles become the
-//     state, which stands at F; each knows the offset that it is as of; rule 9.
+//     exists nowhere else. Live: what is below the position is passed over. The
+//     live ones go on meanwhile.
+//  10. Anything but nil from a commit, and every error: forget all, open a new
+//     session, rule 9.
+//  11. No local position, one before the log's start, or one that cannot be read:
+//     profiles become the state, which stands at F; each knows the offset that it
+//     is as of; rule 9. So, too, when F = M and profiles are less to read than the
+//     log from L on.
 //  12. What does not fit (no offset in the group, a foreign topic, a log that ends
 //     before M, metadata that does not parse) stops the processor, which says
 //     what happened and what to do.
-//  13. A graceful stop leaves L = M = F, so another version of the fold may start.
-//     After a crash it refuses, unless told to accept.
+//  13. A graceful stop leaves L = M = F, and so does a partition that is handed to
+//     another member: its next owner folds nothing again, whatever its version of
+//     the fold. After a crash another version refuses, unless told to accept.
 //  14. A record whose step fails is a dead letter, and the state as if it had not
 //     come. One that ends the process is looked for one record at a time, then
-//     skipped everywhere by a control record.
+//     skipped everywhere by a control record, for as long as the log holds it.
 //
 // Why that is exactly once: what a position has put out only grows with both
 // of its parts, and for two positions the greater of each part has put out just
@@ -59,13 +64,17 @@
 // Not obvious:
 //   - A panic may leave a state half changed, so all is folded again with a copy
 //     of the state before that step. An error must leave it as it was.
-//   - Of a transaction that End says was aborted, the broker may have committed
-//     every record: believing it would put them out twice.
+//   - A commit that failed, says the client, may be in the log: its answer was
+//     lost. Believing it would put the same out twice.
+//   - The generation is read before the look at what is ours: whatever was given
+//     away by then is missing, and what is given away later needs a later one. A
+//     member without one is asked for nothing by the broker, so it commits nothing.
+//   - The client ends a transaction without records by itself, the broker hears
+//     nothing of it: hence no transaction without.
+//   - While a partition leaves, the client holds its next join of the group up for
+//     us; the generation stays good, so what is left is committed and flushed.
 //   - A key's own wake-ups (3) do not move the frontier, and a profile restored
 //     may be ahead of the position: both are why an envelope says what it is as of.
 //   - How long a profile has been dirty is counted in a number per partition, not
 //     in offsets, since a storm of wake-ups makes many dirty at one offset.
-//   - The commit's callback replaces the client's offsets by ours. In the midst of
-//     a barrier they are lower than what was polled, so a revocation that meets
-//     that moment opens a new session.
 package stream

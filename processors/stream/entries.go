@@ -1,132 +1,111 @@
 package stream
 
-import (
-	"cmp"
-	"slices"
-
-	"segue/state"
-)
-
 // entry is a decoded state in memory.
 type entry[S any] struct {
 	envelope
-	key    string
-	state  *S
-	exists bool // has folded a record
+	state *S
+	key   string
 
-	touched    bool  // newer than in the store
-	storedNext int64 // its entry in the store's wake-up index; 0: none
+	touched uint32 // the generation that changed it last
+	saved   uint32 // the generation that was saved last
+	used    bool   // since the hand came by
+	exists  bool   // has folded a record
+
 	dirty      uint64
-	dirtiedAt  *Position // not in the store's dirty index yet
+	storedNext int64 // its entry in the store's wake-up index; 0: none
+	queued     int64 // its earliest slot among the wake-ups in memory; 0: none
 	size       int64
-
-	before, after *entry[S] // in order of use
 }
 
-// entries are the decoded states of a partition: what was touched since the
-// last apply, and what else memory has room for.
+// entries are the decoded states of a partition: what is newer than the store,
+// and what else memory has room for.
+//
+// Changes count in generations. One is open; when it is frozen to be written
+// the next begins, and once it has landed its entries are in the store, all at
+// once and without a look at any.
 type entries[S any] struct {
-	byKey   map[string]*entry[S]
-	touched []*entry[S]
-	ring    entry[S] // ring.after was used last
-	bytes   int64    // of all
-	pending int64    // of the touched ones
+	byKey  index[S]
+	ring   []*entry[S]
+	hand   int
+	bytes  int64
+	open   uint32 // generation
+	landed uint32 // generation; those up to it are in the store
+
+	touched []*entry[S] // in the open generation, in the order of their first change
+	pending int64       // bytes of these
 }
 
-func newEntries[S any]() *entries[S] {
-	e := &entries[S]{byKey: map[string]*entry[S]{}}
-	e.ring.before, e.ring.after = &e.ring, &e.ring
-	return e
-}
+func newEntries[S any]() *entries[S] { return &entries[S]{byKey: newIndex[S](), open: 1} }
 
 // get returns the entry of key if it is in memory.
 func (e *entries[S]) get(key string) *entry[S] {
-	x := e.byKey[key]
-	if x != nil && e.ring.after != x {
-		e.unlink(x)
-		e.link(x)
+	x := e.byKey.get(key)
+	if x != nil && !x.used {
+		x.used = true
 	}
 	return x
 }
 
 func (e *entries[S]) add(x *entry[S]) {
-	e.byKey[x.key] = x
+	e.byKey.add(x)
+	e.ring = append(e.ring, x)
 	e.bytes += x.size
-	e.link(x)
 }
 
-func (e *entries[S]) link(x *entry[S]) {
-	x.before, x.after = &e.ring, e.ring.after
-	x.before.after, x.after.before = x, x
+// newer reports whether x is newer than the store.
+func (e *entries[S]) newer(x *entry[S]) bool { return x.touched > e.landed }
+
+// hides reports whether the store's view of key is out of date.
+func (e *entries[S]) hides(key string) bool {
+	x := e.byKey.get(key)
+	return x != nil && e.newer(x)
 }
 
-func (e *entries[S]) unlink(x *entry[S]) {
-	x.before.after, x.after.before = x.after, x.before
-}
-
-// touch marks x as newer than the store.
+// touch marks x as changed in the open generation.
 func (e *entries[S]) touch(x *entry[S]) {
-	if !x.touched {
-		x.touched = true
-		e.touched = append(e.touched, x)
-		e.pending += x.size
+	if !e.newer(x) {
+		x.queued = 0
 	}
+	x.touched = e.open
+	e.touched = append(e.touched, x)
+	e.pending += x.size
 }
 
+// resize is for an entry of the open generation.
 func (e *entries[S]) resize(x *entry[S], size int64) {
 	e.bytes += size - x.size
-	if x.touched {
-		e.pending += size - x.size
-	}
+	e.pending += size - x.size
 	x.size = size
 }
 
-// isTouched reports whether the store's view of key is out of date.
-func (e *entries[S]) isTouched(key string) bool {
-	x := e.byKey[key]
-	return x != nil && x.touched
+// freeze begins the next generation and returns what the last one changed.
+func (e *entries[S]) freeze() (frozen []*entry[S], bytes int64) {
+	frozen, bytes = e.touched, e.pending
+	e.touched, e.pending = nil, 0
+	e.open++
+	return frozen, bytes
 }
 
-// sorted returns the touched entries by key.
-func (e *entries[S]) sorted() []*entry[S] {
-	slices.SortFunc(e.touched, func(a, b *entry[S]) int { return cmp.Compare(a.key, b.key) })
-	return e.touched
-}
+// evictions bounds how many entries one shrink looks at, and so its pause.
+const evictions = 1 << 15
 
-// settle says that the touched entries are in the store now.
-func (e *entries[S]) settle() {
-	for _, x := range e.touched {
-		x.touched, x.dirtiedAt, x.storedNext = false, nil, x.next
-	}
-	clear(e.touched)
-	e.touched, e.pending = e.touched[:0], 0
-}
-
-// shrink forgets what was not used for longest until limit holds. What is
-// touched stays.
+// shrink forgets what was not used since the hand came by last, until limit
+// holds. What is newer than the store stays.
 func (e *entries[S]) shrink(limit int64) {
-	for x := e.ring.before; x != &e.ring && e.bytes > limit; {
-		last := x
-		x = x.before
-		if last.touched {
+	for n := min(evictions, 2*len(e.ring)); n > 0 && e.bytes > limit && len(e.ring) > 0; n-- {
+		if e.hand >= len(e.ring) {
+			e.hand = 0
+		}
+		x := e.ring[e.hand]
+		if x.used || e.newer(x) {
+			x.used = false
+			e.hand++
 			continue
 		}
-		e.unlink(last)
-		delete(e.byKey, last.key)
-		e.bytes -= last.size
+		last := len(e.ring) - 1
+		e.ring[e.hand], e.ring[last] = e.ring[last], nil
+		e.ring = e.ring[:last]
+		e.byKey.remove(x)
+		e.bytes -= x.size
 	}
-}
-
-// wakeHeap is a heap of wake-ups, the earliest first.
-type wakeHeap []state.Wake
-
-func (h wakeHeap) Len() int           { return len(h) }
-func (h wakeHeap) Less(i, j int) bool { return h[i].Less(h[j]) }
-func (h wakeHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *wakeHeap) Push(x any)        { *h = append(*h, x.(state.Wake)) }
-func (h *wakeHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,52 +21,30 @@ import (
 	"segue/schemas"
 )
 
-// Members come, go and die while the log grows. Each partition goes on where
+// Members come and go while the log grows. Each partition goes on where
 // another left it.
 func TestRebalance(t *testing.T) { rebalance(newRig(t, streamtest.Fake(t), 4)) }
 
 func TestKafkaRebalance(t *testing.T) { rebalance(newRig(t, streamtest.Real(t), 4)) }
 
 func rebalance(r *rig) {
-	machines := map[string]*machine{}
-	alive := map[string]*running{}
-	start := func(name string) {
-		if machines[name] == nil {
-			machines[name] = newMachine(name)
-		}
-		alive[name] = r.start(r.config(machines[name]))
-	}
-	all := func() (xs []*running) {
-		for _, x := range alive {
-			xs = append(xs, x)
-		}
-		return xs
-	}
-	leave := func(name string) { // for good: a static member that only stops keeps its partitions
-		x := alive[name]
-		x.stop()
-		if err := x.wait(); err != nil {
-			r.t.Fatal(err)
-		}
-		delete(alive, name)
-		r.evict(name)
-	}
-	start("a")
+	f := newFleet(r, r.config)
+	f.add("a")
 	r.fill(1, 80)
-	r.settle(all()...)
-	start("b")
+	f.settle(f.all()...)
+	f.add("b")
 	r.fill(2, 80)
-	start("c")
+	f.add("c")
 	r.fill(3, 80)
-	r.settle(all()...)
-	leave("a")
+	f.settle(f.all()...)
+	f.leave("a")
 	r.fill(4, 80)
-	r.settle(all()...)
-	start("a") // its state is old
+	f.settle(f.all()...)
+	f.add("a") // its state is old
 	r.fill(5, 80)
-	leave("c")
+	f.leave("c")
 	r.fill(6, 80)
-	r.settle(all()...)
+	f.settle(f.all()...)
 	r.verdict()
 }
 
@@ -120,6 +99,71 @@ func TestLostAnswerOfACommit(t *testing.T) {
 			r.verdict()
 		})
 	}
+}
+
+// An output that the broker refuses is not left out of what is committed.
+func TestRefusedOutput(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 2)
+	x := r.start(r.config(newMachine("a")))
+	r.fill(1, 60)
+	r.settle(x)
+	refused := r.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, Topic: r.Prefix + "out"})
+	r.fill(2, 60)
+	r.settle(x)
+	x.stop()
+	if err := x.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if refused.Hits() == 0 {
+		t.Error("nothing was refused: the test shows nothing")
+	}
+	r.verdict()
+}
+
+// Tables that fail their checksums are a lost disk: set aside, and restored.
+func TestCorruptState(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 2)
+	r.fill(1, 200)
+	r.run(r.config(newMachine("a")))
+	m := newMachine("a")
+	r.run(r.config(m)) // a restore writes tables
+	if m.damage() == 0 {
+		t.Fatal("there is no table: the test shows nothing")
+	}
+	r.fill(2, 100)
+	x := r.start(r.config(m))
+	r.settle(x)
+	x.stop()
+	if err := x.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := counterValue(x.p.metrics.corrupt); n == 0 {
+		t.Error("no corruption was noticed")
+	}
+	if aside, err := m.fs.List("state/corrupt"); err != nil || len(aside) == 0 {
+		t.Errorf("set aside: %v, %v", aside, err)
+	}
+	r.verdict()
+}
+
+// damage writes over the midst of every table; it returns how many there are.
+func (m *machine) damage() (tables int) {
+	names, _ := m.fs.List("state")
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		path := m.fs.PathJoin("state", name)
+		f, err := m.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			panic(err)
+		}
+		info, _ := f.Stat()
+		_, _ = f.WriteAt([]byte("damaged"), info.Size()/8)
+		_ = f.Close()
+		tables++
+	}
+	return tables
 }
 
 // Requests fail now and then, whichever they are.

@@ -12,15 +12,15 @@ import (
 // metrics of a processor, all of them labelled with its name.
 type metrics struct {
 	records, wakes, ticks, refolded, restored, restores prometheus.Counter
-	deadLetters, flushed, rebalances, rebuilds          prometheus.Counter
-	outputs, commits                                    *prometheus.CounterVec
+	deadLetters, flushed, rebalances, rebuilds, corrupt prometheus.Counter
+	outputs, commits, handOvers                         *prometheus.CounterVec
 	seconds                                             *prometheus.HistogramVec
 	lateness                                            prometheus.Histogram
-	lag, clockLag, touched, nextWake, pendingWakes      prometheus.Gauge
+	clockLag, touched, nextWake, pendingWakes           prometheus.Gauge
 	states                                              *prometheus.GaugeVec
 }
 
-func newMetrics(r prometheus.Registerer, name string) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, name string, w *watch) (*metrics, error) {
 	labels := prometheus.Labels{"processor": name}
 	var all []prometheus.Collector
 	opts := func(name, help string) prometheus.Opts {
@@ -53,12 +53,13 @@ func newMetrics(r prometheus.Registerer, name string) (*metrics, error) {
 		restored:     counter("restored_profiles_total", "Profiles read by restores."),
 		deadLetters:  counter("dead_letters_total", "Records and wake-ups that could not be processed."),
 		flushed:      counter("flushed_profiles_total", "Profiles written to the topic of profiles."),
-		rebalances:   counter("rebalances_total", "Times that partitions were revoked or lost."),
+		rebalances:   counter("rebalances_total", "Live partitions that were revoked or lost."),
 		rebuilds:     counter("rebuilds_total", "Times that all was folded again from the last commit."),
+		corrupt:      counter("corrupt_states_total", "Times that the state on disk was found corrupt, and set aside."),
 		outputs:      counters("outputs_total", "Outputs by topic, committed or not.", "topic"),
-		commits:      counters("commits_total", "Transactions by result.", "result"),
+		commits:      counters("commits_total", "Commits by result; progress is one without outputs.", "result"),
+		handOvers:    counters("hand_overs_total", "Partitions given to other members, by result.", "result"),
 		pendingWakes: gauge("wakeups_pending", "Keys that asked to be woken."),
-		lag:          gauge("lag_records", "Records that were there at the last fetch and are not folded."),
 		clockLag:     gauge("clock_lag_seconds", "How far the most quiet partition's clock is behind."),
 		touched:      gauge("unwritten_bytes", "Decoded states that are newer than the store."),
 		nextWake:     gauge("next_wakeup_seconds", "When the next wake-up is due, from now."),
@@ -67,7 +68,10 @@ func newMetrics(r prometheus.Registerer, name string) (*metrics, error) {
 			prometheus.ExponentialBuckets(.0005, 2, 14)), []string{"phase"}),
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("partition_live", "1: live; 0: being restored or folded again.")), []string{"partition"}),
 	}
-	all = append(all, m.lateness, m.seconds, m.states)
+	w.describe(func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName("segue", "stream", name), help, nil, labels)
+	})
+	all = append(all, m.lateness, m.seconds, m.states, w)
 	if r == nil {
 		return m, nil
 	}
@@ -91,8 +95,7 @@ func (m *metrics) gone(partition int32) {
 }
 
 // observe sets what is known at the end of a turn.
-func (m *metrics) observe(lag, clock, earliest, asking int64, now time.Time) {
-	m.lag.Set(float64(lag))
+func (m *metrics) observe(clock, earliest, asking int64, now time.Time) {
 	m.pendingWakes.Set(float64(asking))
 	if clock != math.MaxInt64 {
 		m.clockLag.Set(float64(now.UnixMilli()-clock) / 1000)

@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"segue/state"
@@ -18,19 +16,16 @@ type partition[S, D any] struct {
 	fresh     bool     // the group holds nothing of it yet
 	committed commit   // what the group holds
 	stored    Position // of what is in the store
+	shape     shape    // of the topics
 
 	outs  int   // outputs since the last commit
 	limit int64 // how far it can be read, as of the last fetch
 	goal  int64 // the end of the log when it was taken: up to date from there on
 
-	// Of the dirty index: its first entry (nil: it has none), and those that are
-	// in profiles by now.
-	listed  *dirtied
-	cleaned []state.Wake // Due is the dirty number
-	marks   []mark       // when the dirty number was what
-	flushTo uint64       // entries with a smaller number are to be flushed
-	clean   uint64       // of the fold, once the open transaction is committed
-	floor   Position     // F of the open transaction
+	marks   []mark   // when the dirty number was what
+	flushTo uint64   // entries with a smaller number are to be flushed
+	clean   uint64   // of the fold, once the open transaction is committed
+	floor   Position // F of the open transaction
 	applyAt time.Time
 }
 
@@ -69,7 +64,10 @@ func (x *partition[S, D]) mark(now time.Time, flushAfter time.Duration) {
 }
 
 // overdue reports whether a profile is to be flushed that the store lists.
-func (x *partition[S, D]) overdue() bool { return x.listed != nil && x.listed.number < x.flushTo }
+func (x *partition[S, D]) overdue() bool { return x.fold.clean < x.flushable() }
+
+// flushable is the number before which profiles can and are to be flushed.
+func (x *partition[S, D]) flushable() uint64 { return min(x.flushTo, x.fold.listed) }
 
 // flush hands profiles that were dirty for too long to publish, the longest
 // dirty first and at most so many, and finds the floor that holds once they
@@ -82,80 +80,95 @@ func (x *partition[S, D]) flush(most int, publish func(e *entry[S], fold []byte)
 			return err
 		}
 	}
-	switch {
-	case x.listed != nil:
-		x.floor = x.listed.at
-	case f.dirtied != nil:
-		x.floor = f.dirtied.at
-	default:
-		x.floor = f.pos
-	}
-	if x.floor.Next < x.committed.F.Next { // another owner flushed what this index still lists
-		x.floor = x.committed.F
+	x.floor = f.floor(x.clean)
+	if was := x.committed.F; x.floor.Next < was.Next || x.floor.Next == was.Next && x.floor.Frontier.Less(was.Frontier) {
+		x.floor = was // another owner flushed what this index still lists
 	}
 	return nil
 }
 
 func (x *partition[S, D]) flushListed(most int, publish func(e *entry[S], fold []byte)) (err error) {
-	f := x.fold
+	f, end := x.fold, x.flushable()
 	it, err := x.store.Dirty(f.clean)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	x.listed = nil
-	for ; it.Valid(); it.Next() {
-		number := it.Number()
-		if number >= x.flushTo || most == 0 {
-			x.listed, err = listed(it)
-			return err
+	for ; it.Valid() && it.Number() < end; it.Next() {
+		if most == 0 {
+			x.clean = it.Number()
+			return nil
 		}
 		e, err := f.load(it.Key())
 		if err != nil {
 			return err
 		}
 		publish(e, f.encode(nil, e))
-		x.cleaned = append(x.cleaned, state.Wake{Due: int64(number), Key: e.key})
-		x.clean = number + 1
 		most--
 	}
+	x.clean = end
 	return nil
 }
 
-// listed is the current entry of the dirty index.
-func listed(it *state.Iterator) (*dirtied, error) {
-	d := &dirtied{number: it.Number()}
-	if err := json.Unmarshal(it.Value(), &d.at); err != nil {
-		return nil, fmt.Errorf("dirty index: decode entry %d: %w", d.number, err)
-	}
-	return d, nil
+// unapplied reports whether the store is behind the fold.
+func (x *partition[S, D]) unapplied() bool {
+	f := x.fold
+	return f.flight != nil || len(f.entries.touched) > 0 || f.pos != x.stored || f.clean != f.cleaned
 }
 
-// apply writes what was touched and the position to the store. Only what is
+// touchedBytes is how much memory waits for the store.
+func (x *partition[S, D]) touchedBytes() int64 {
+	n := x.fold.entries.pending
+	if x.fold.flight != nil {
+		n += x.fold.flight.bytes
+	}
+	return n
+}
+
+// apply brings the fold to the store before it returns. Only what is
 // committed, or put nothing out since the last commit, may be applied.
 func (x *partition[S, D]) apply(topic string, foldVersion int) error {
-	f := x.fold
-	if f.pos == x.stored && len(f.entries.touched) == 0 && len(x.cleaned) == 0 {
+	if x.fold.flight != nil {
+		if err := x.finish(); err != nil {
+			return err
+		}
+	}
+	if !x.unapplied() {
 		return nil
 	}
-	head, err := json.Marshal(local{topic, foldVersion, f.pos})
-	if err != nil {
+	if err := x.fold.freeze(topic, foldVersion); err != nil {
 		return err
 	}
-	b := x.store.Batch()
-	if err := f.apply(b, head); err != nil {
+	return x.finish()
+}
+
+// finish brings what is in flight to the store.
+func (x *partition[S, D]) finish() error {
+	x.fold.saveNext(forever)
+	if err := x.fold.flight.write(); err != nil {
 		return err
 	}
-	for _, c := range x.cleaned {
-		b.Cleaned(uint64(c.Due), c.Key)
-	}
-	if err := b.Apply(); err != nil {
-		return err
-	}
-	if x.listed == nil {
-		x.listed = f.dirtied
-	}
-	f.applied()
-	x.stored, x.cleaned = f.pos, nil
+	x.land()
 	return nil
+}
+
+func (x *partition[S, D]) land() {
+	x.stored = x.fold.flight.pos
+	x.fold.land()
+}
+
+// release ends what the partition has under way, so that another may take its
+// place: nothing of it reaches the store from here on.
+func (x *partition[S, D]) release() {
+	if x.fold.flight != nil {
+		x.fold.flight.cancel()
+	}
+}
+
+// applyWork is when the loop has something to do for the store, if it has.
+func (x *partition[S, D]) applyWork() (at time.Time, ok bool) {
+	if l := x.fold.flight; l != nil {
+		return time.Time{}, !l.complete()
+	}
+	return x.applyAt, x.outs == 0 && !x.fresh && len(x.fold.entries.touched) > 0
 }

@@ -62,6 +62,14 @@ type commit struct {
 	M     Position `json:"m"`
 	F     Position `json:"f"`              // every change before it is in profiles
 	Skips []int64  `json:"skip,omitempty"` // records at or after F that are never folded
+	Shape shape    `json:"shape,omitzero"`
+}
+
+// shape is what the topics must look like for a state to go on.
+type shape struct {
+	Partitions int    `json:"n"`
+	Profiles   string `json:"profiles"`        // the topic's id
+	Start      int64  `json:"start,omitempty"` // of profiles: being compacted moves it never
 }
 
 // maxMetadata is the broker's default limit (offset.metadata.max.bytes).

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"segue/state"
 )
@@ -18,29 +19,45 @@ type Processor[S, D any] struct {
 	c                     Config[S, D]
 	input, profiles, dead string // with prefix
 	store                 *state.Store
+	cluster               cluster // made by Run, unless a test brings its own
 	metrics               *metrics
 	deaths                *deaths
 	suspects              map[int32]map[place]bool // steps that panicked, for as long as the process lives
 	ticks                 map[int32]*tick          // by partition, across sessions
 
+	// What else there is to time and concurrency. A simulation puts its own here.
+	now        func() time.Time
+	pause      func(ctx context.Context, d time.Duration)
+	spawn      func(func())
+	await      func() // all that was spawned has ended
+	background sync.WaitGroup
+
 	// For the loop alone, except where a lock is named.
-	session    *kgo.GroupTransactSession // set under mu
-	ticker     *kgo.Client
-	count      int // partitions of the input
-	topic      string
-	partitions map[int32]*partition[S, D]
-	open       bool   // a transaction
-	partial    bool   // committed in the midst of what was polled
-	alarm      alarm  // for the next tick
-	unready    string // why it is not up to date, as last told; "" when it is
-	firstOut   time.Time
-	lastCommit time.Time
-	failure    atomic.Pointer[error] // of a produce in the open transaction
+	session           session // nil: none is open
+	inbox             *inbox
+	life              context.Context // of the session
+	quit              context.CancelFunc
+	joined            time.Time
+	backoff           time.Duration
+	count             int                // partitions of the input; set under mu
+	topic, profilesID string             // their ids
+	partitions        []*partition[S, D] // the live ones, by id
+	coming            []coming
+	taking            []*taking[S, D]
+	departures        []*departure
+
+	open            bool   // a transaction
+	alarm           alarm  // for the next tick
+	unready         string // why it is not up to date, as last told; "" when it is
+	firstOut        time.Time
+	lastCommit      time.Time
+	lastTransaction time.Time
+	failure         atomic.Pointer[error] // of a produce in the open transaction
 
 	mu      sync.Mutex
-	changes []change // of the assignment, not yet seen by the loop
 	views   []*view
 	kick    context.CancelFunc // ends the present poll
+	woken   bool               // since the last poll
 	running bool
 
 	standing atomic.Pointer[standing]
@@ -51,15 +68,28 @@ func New[S, D any](c Config[S, D]) (*Processor[S, D], error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(c.Metrics, c.Name)
+	w := &watch{opts: c.Kafka, input: c.Prefix + c.Input, dir: c.Dir, fs: cmp.Or(c.FS, vfs.Default), flushAfter: c.FlushAfter, now: c.Clock.Now}
+	m, err := newMetrics(c.Metrics, c.Name, w)
 	if err != nil {
 		return nil, fmt.Errorf("register the metrics of processor %q: %w", c.Name, err)
 	}
-	return &Processor[S, D]{
+	p := &Processor[S, D]{
 		c: c, input: c.Prefix + c.Input, profiles: c.Prefix + c.Profiles, dead: c.Prefix + c.DeadLetters, metrics: m,
-		suspects: map[int32]map[place]bool{}, ticks: map[int32]*tick{}, partitions: map[int32]*partition[S, D]{},
-		unready: "not started",
-	}, nil
+		suspects: map[int32]map[place]bool{}, ticks: map[int32]*tick{}, unready: "not started",
+		now: time.Now, pause: pause,
+	}
+	p.spawn, p.await = p.background.Go, p.background.Wait
+	w.standing = p.standing.Load
+	return p, nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // fatal is an error that a new session does not mend: somebody has to look.
@@ -83,336 +113,188 @@ func (p *Processor[S, D]) hook(step string) error {
 // and returns nil. Whatever goes wrong between has one answer: forget what is
 // in memory, open a new session, fold again from where the store stands.
 func (p *Processor[S, D]) Run(ctx context.Context) (err error) {
-	p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory()})
-	if err != nil {
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.start(); err != nil {
 		return err
 	}
-	defer func() {
-		p.publish(false)
-		err = errors.Join(err, p.store.Close())
-	}()
+	for {
+		if done, err := p.step(ctx); done {
+			return err
+		}
+	}
+}
+
+// start opens what outlives sessions.
+func (p *Processor[S, D]) start() (err error) {
+	if err := p.openStore(); err != nil {
+		return err
+	}
 	if p.deaths, err = openDeaths(p.c.Dir, p.c.FS); err != nil {
 		return err
 	}
-	if p.ticker, err = kgo.NewClient(append([]kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0)}, p.c.Kafka...)...); err != nil {
-		return fmt.Errorf("configure the client that ticks: %w", err)
+	if p.cluster == nil {
+		if p.cluster, err = p.c.kafka().connect(); err != nil {
+			return err
+		}
 	}
-	defer p.ticker.Close()
 	p.mu.Lock()
 	p.running = true
 	p.mu.Unlock()
-	defer p.endViews()
-
-	const shortest, longest = 50 * time.Millisecond, 5 * time.Second
-	for wait := shortest; ; wait = min(2*wait, longest) {
-		started := time.Now()
-		err := p.run(ctx)
-		p.publish(false)
-		switch {
-		case errors.As(err, new(crash)):
-			return err
-		case errors.As(err, new(fatal)):
-			return errors.Join(fmt.Errorf("processor %s: %w", p.c.Name, err), p.deaths.clear())
-		case err == nil:
-			return p.deaths.clear()
-		case ctx.Err() != nil:
-			p.c.Log.Warn("stopped before everything was in Kafka and on disk; the next start folds it again", "cause", err)
-			return p.deaths.clear()
-		}
-		p.metrics.rebuilds.Inc()
-		p.c.Log.Warn("folding again from the last commit", "cause", err)
-		p.ready(err.Error())
-		if time.Since(started) > time.Minute {
-			wait = shortest
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// run is one session: until ctx ends, or something goes wrong.
-func (p *Processor[S, D]) run(ctx context.Context) error {
-	if err := p.openSession(ctx); err != nil {
-		return err
-	}
-	defer p.closeSession()
-	for ctx.Err() == nil {
-		if err := p.turn(ctx); err != nil {
-			var suspect *suspectError
-			if errors.As(err, &suspect) {
-				p.c.Log.Warn("a step panicked; folding again with a copy of the state before it", "cause", err)
-			}
-			return err
-		}
-	}
-	return p.stop(ctx)
-}
-
-// turn is one turn of the loop: poll, fold, drain, commit, apply.
-func (p *Processor[S, D]) turn(ctx context.Context) error {
-	fetches := p.poll(ctx)
-	if err := p.hook("polled"); err != nil {
-		return err
-	}
-	broken, lost := pollErrors(fetches)
-	if broken != nil {
-		return broken
-	}
-	void, err := p.rebalance(ctx)
-	if err != nil {
-		return err
-	}
-	if void {
-		fetches = nil
-	} else if lost != nil {
-		return lost
-	}
-	if err := p.fold(ctx, fetches); err != nil {
-		return err
-	}
-	if err := p.hook("folded"); err != nil {
-		return err
-	}
-	now := time.Now()
-	for _, x := range p.partitions {
-		x.mark(now, p.c.FlushAfter)
-	}
-	if !p.commitAt(now).After(now) {
-		if err := p.commit(ctx, now); err != nil {
-			return err
-		}
-		p.partial = false
-	}
-	if err := p.applyDue(now); err != nil {
-		return err
-	}
-	if err := p.tick(); err != nil {
-		return err
-	}
-	if err := p.serveViews(ctx); err != nil {
-		return err
-	}
-	p.setAlarm() // before publish: whoever reads there that all is quiet may move the clock
-	return p.publish(true)
-}
-
-// poll waits for records, and for what else the loop has to do.
-func (p *Processor[S, D]) poll(ctx context.Context) kgo.Fetches {
-	now := time.Now()
-	wait, endless := p.wait(now)
-	p.mu.Lock()
-	if len(p.views) > 0 || len(p.changes) > 0 {
-		wait, endless = min(wait, 5*time.Millisecond), false
-	}
-	var cancel context.CancelFunc
-	if endless {
-		ctx, cancel = context.WithCancel(ctx)
-	} else {
-		ctx, cancel = context.WithTimeout(ctx, wait)
-	}
-	p.kick = cancel
-	p.mu.Unlock()
-	defer cancel()
-	if !endless && wait <= 0 {
-		//lint:ignore SA1012 nil is how the client spells "do not wait"
-		return p.session.PollRecords(nil, p.c.MaxPoll)
-	}
-	if p.alarm.reached != nil {
-		go func(reached <-chan struct{}) {
-			select {
-			case <-reached:
-				cancel()
-			case <-ctx.Done():
-			}
-		}(p.alarm.reached)
-	}
-	return p.session.PollRecords(ctx, p.c.MaxPoll)
-}
-
-// wakeLocked ends the present poll. p.mu is held.
-func (p *Processor[S, D]) wakeLocked() {
-	if p.kick != nil {
-		p.kick()
-	}
-}
-
-// wait is how long the loop has nothing to do of its own.
-func (p *Processor[S, D]) wait(now time.Time) (wait time.Duration, endless bool) {
-	endless = true
-	until := func(at time.Time) {
-		if d := max(at.Sub(now), 0); endless || d < wait {
-			wait, endless = d, false
-		}
-	}
-	for _, x := range p.partitions {
-		if w, ok, err := x.fold.earliest(); err != nil || ok && w.Due < x.fold.pos.Clock {
-			return 0, false // more is due than one turn drains
-		}
-		if len(x.fold.entries.touched) > 0 && x.outs == 0 && !x.fresh {
-			until(x.applyAt)
-		}
-		if len(x.marks) > 0 {
-			until(x.marks[0].at.Add(p.c.FlushAfter))
-		}
-	}
-	if at := p.commitAt(now); !at.IsZero() && at.Before(now.Add(never)) {
-		until(at)
-	}
-	return wait, endless
-}
-
-const never = 24 * time.Hour
-
-// commitAt is when the next commit is to be.
-func (p *Processor[S, D]) commitAt(now time.Time) time.Time {
-	at := now.Add(2 * never)
-	if p.open {
-		at = p.firstOut.Add(p.c.CommitInterval)
-		if p.allIdle() {
-			at = now
-		}
-	}
-	for _, x := range p.partitions {
-		switch {
-		case x.fresh || x.overdue():
-			at = now
-		case x.moved():
-			if progress := p.lastCommit.Add(p.c.ProgressInterval); progress.Before(at) {
-				at = progress
-			}
-		}
-	}
-	if spaced := p.lastCommit.Add(p.c.CommitSpacing); at.Before(spaced) {
-		return spaced
-	}
-	return at
-}
-
-// allIdle reports whether every partition with outputs has nothing more to
-// read or to drain.
-func (p *Processor[S, D]) allIdle() bool {
-	for _, x := range p.partitions {
-		if x.outs == 0 {
-			continue
-		}
-		if !x.idle() {
-			return false
-		}
-		if w, ok, err := x.fold.earliest(); err != nil || ok && w.Due < x.fold.pos.Clock {
-			return false
-		}
-	}
-	return true
-}
-
-// catchingUp is how far, in milliseconds, a partition's clock is behind when
-// nothing is drained until all that can be read was.
-const catchingUp = 1000
-
-// fold brings in what was polled, and a slice of what is due in the background.
-func (p *Processor[S, D]) fold(ctx context.Context, fetches kgo.Fetches) error {
-	var err error
-	fetches.EachPartition(func(t kgo.FetchTopicPartition) {
-		if err != nil || len(t.Records) == 0 {
-			return
-		}
-		x := p.partitions[t.Partition]
-		if x == nil {
-			err = fmt.Errorf("got records of partition %d: %w", t.Partition, errNotOurs)
-			return
-		}
-		x.limit = t.HighWatermark
-		if t.LastStableOffset >= 0 {
-			x.limit = min(x.limit, t.LastStableOffset)
-		}
-		for _, r := range t.Records {
-			if err = p.foldRecord(ctx, x, r); err != nil {
-				err = p.suspected(x.id, err)
-				return
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	now := p.c.Clock.Now().UnixMilli()
-	for _, x := range p.partitions {
-		// What the log still holds may undo what is due: a customer's own records
-		// fire it in their turn, and both leave in one transaction.
-		if !x.idle() && now-x.fold.pos.Clock > catchingUp {
-			continue
-		}
-		if _, err := x.fold.drain(state.Wake{Due: x.fold.pos.Clock}, p.c.DrainBudget); err != nil {
-			return p.suspected(x.id, err)
-		}
-	}
 	return nil
 }
 
-func (p *Processor[S, D]) foldRecord(ctx context.Context, x *partition[S, D], r *kgo.Record) error {
-	if r.Offset < x.fold.pos.Next {
-		return nil
+func (p *Processor[S, D]) openStore() (err error) {
+	open := func() { p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory()}) }
+	if open(); state.IsCorrupt(err) {
+		p.tellCorrupt(err)
+		if err = state.SetAside(p.c.Dir, p.c.FS); err == nil {
+			open()
+		}
 	}
-	if len(r.Key) > 0 && !r.Attrs.IsControl() && p.deaths.isolated(x.id, r.Offset) {
-		return p.foldIsolated(ctx, x, r)
-	}
-	return x.fold.record(ctx, fromKafka(r))
+	return err
 }
 
-func fromKafka(r *kgo.Record) record {
-	return record{offset: r.Offset, at: r.Timestamp.UnixMilli(), key: r.Key, value: r.Value, marker: r.Attrs.IsControl()}
-}
-
-// suspected notes which step panicked, so that the next fold keeps a copy of
-// the state before it.
-func (p *Processor[S, D]) suspected(id int32, err error) error {
-	var suspect *suspectError
-	if errors.As(err, &suspect) {
-		if p.suspects[id] == nil {
-			p.suspects[id] = map[place]bool{}
-		}
-		p.suspects[id][suspect.place] = true
+// setAside takes a store that cannot be believed for a lost disk: rule 11.
+// Nothing else uses it now.
+func (p *Processor[S, D]) setAside(cause error) error {
+	p.tellCorrupt(cause)
+	if err := p.store.Close(); err != nil {
+		p.c.Log.Warn("closing the corrupt state", "cause", err)
 	}
-	return fmt.Errorf("%s partition %d: %w", p.input, id, err)
-}
-
-// space waits until a commit may follow the last one.
-func (p *Processor[S, D]) space(ctx context.Context, now time.Time) {
-	if wait := p.lastCommit.Add(p.c.CommitSpacing).Sub(now); wait > 0 {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-		}
-	}
-}
-
-// stop brings everything to Kafka and to disk, so that the next start, of this
-// version or another, folds nothing again.
-func (p *Processor[S, D]) stop(ctx context.Context) error {
-	for {
-		now := time.Now()
-		behind := p.open
-		for _, x := range p.partitions {
-			x.flushTo = x.fold.nextDirty
-			behind = behind || x.moved() || x.overdue() || len(x.fold.entries.touched) > 0 || x.committed.F != x.committed.M
-		}
-		if !behind {
-			break
-		}
-		p.space(context.WithoutCancel(ctx), now)
-		if err := p.commit(ctx, time.Now()); err != nil {
-			return fmt.Errorf("stop: %w", err)
-		}
-		if err := p.applyAll(); err != nil {
-			return err
-		}
-	}
-	if err := p.store.Sync(); err != nil {
+	p.store = nil
+	if err := state.SetAside(p.c.Dir, p.c.FS); err != nil {
 		return err
 	}
-	return p.hook("stopped")
+	return p.openStore()
 }
 
-var errNotOurs = errors.New("the partition is not ours")
+func (p *Processor[S, D]) tellCorrupt(cause error) {
+	p.metrics.corrupt.Inc()
+	p.c.Log.Error("the state on disk is corrupt: it is set aside and restored from profiles", "folder", p.c.Dir, "cause", cause)
+}
+
+// close ends a life, however far start came.
+func (p *Processor[S, D]) close() (err error) {
+	p.leave()
+	if p.cluster != nil {
+		p.cluster.Close()
+	}
+	if p.store != nil {
+		err = p.store.Close()
+	}
+	p.endViews()
+	return err
+}
+
+// step is what Run repeats until done: it opens a session, or takes a turn of
+// the loop, or, once ctx has ended, one towards the stop. It waits for nothing
+// but cluster, session, pause and await.
+func (p *Processor[S, D]) step(ctx context.Context) (done bool, err error) {
+	switch {
+	case p.session != nil && ctx.Err() == nil:
+		err = p.turn(ctx)
+	case p.session != nil:
+		done, err = p.stop(ctx)
+	case ctx.Err() == nil:
+		err = p.join(ctx)
+	default:
+		done = true
+	}
+	if err != nil {
+		return p.mend(ctx, err)
+	}
+	if done {
+		p.leave()
+		err = p.deaths.clear()
+	}
+	return done, err
+}
+
+const shortestBackoff, longestBackoff = 50 * time.Millisecond, 5 * time.Second
+
+// mend is the one answer to every error: forget all. done: no new session
+// would help, or none is wanted.
+func (p *Processor[S, D]) mend(ctx context.Context, cause error) (done bool, err error) {
+	p.leave()
+	switch {
+	case errors.As(cause, new(crash)):
+		return true, cause
+	case errors.As(cause, new(fatal)):
+		return true, errors.Join(fmt.Errorf("processor %s: %w", p.c.Name, cause), p.deaths.clear())
+	case ctx.Err() != nil:
+		p.c.Log.Warn("stopped before everything was in Kafka and on disk; the next start folds it again", "cause", cause)
+		return true, p.deaths.clear()
+	}
+	if _, ok := errors.AsType[*suspectError](cause); ok {
+		p.c.Log.Warn("a step panicked; folding again with a copy of the state before it", "cause", cause)
+	} else {
+		p.c.Log.Warn("folding again from the last commit", "cause", cause)
+	}
+	if state.IsCorrupt(cause) {
+		if err := p.setAside(cause); err != nil {
+			return true, fmt.Errorf("processor %s: %w", p.c.Name, err)
+		}
+	}
+	p.metrics.rebuilds.Inc()
+	p.ready(cause.Error())
+	if p.now().Sub(p.joined) > time.Minute {
+		p.backoff = 0
+	}
+	p.backoff = min(max(2*p.backoff, shortestBackoff), longestBackoff)
+	p.pause(ctx, p.backoff)
+	return false, nil
+}
+
+// stop goes one step towards having everything in Kafka and on disk, so that
+// the next start, of this version or another, folds nothing again.
+func (p *Processor[S, D]) stop(ctx context.Context) (done bool, err error) {
+	for _, t := range p.taking {
+		if !t.gone {
+			p.c.Log.Warn("stopped while the partition was brought up to date; its next owner goes on with that", "partition", t.id)
+		}
+		t.gone = true // its context ended with ctx
+	}
+	if err := p.heed(); err != nil {
+		return false, err
+	}
+	if len(p.taking) > 0 {
+		p.await()
+		return false, nil
+	}
+	home, err := p.bringHome(ctx, p.partitions)
+	if err != nil {
+		return false, fmt.Errorf("stop: %w", err)
+	}
+	if !home {
+		return false, nil
+	}
+	if err := p.store.Sync(); err != nil {
+		return false, err
+	}
+	return true, p.hook("stopped")
+}
+
+// bringHome goes one step towards L = M = F of these partitions.
+func (p *Processor[S, D]) bringHome(ctx context.Context, xs []*partition[S, D]) (home bool, err error) {
+	home = true
+	for _, x := range xs {
+		x.flushTo = x.fold.nextDirty
+		home = home && p.isHome(x)
+	}
+	if home {
+		return true, nil
+	}
+	if err := p.commit(ctx, p.now()); err != nil {
+		return false, err
+	}
+	for _, x := range xs {
+		if err := p.apply(x); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+func (p *Processor[S, D]) isHome(x *partition[S, D]) bool {
+	return x.outs == 0 && !x.moved() && !x.overdue() && !x.unapplied() && x.committed.F == x.committed.M
+}

@@ -51,7 +51,7 @@ func (r *Replay[S, D]) Until(_ context.Context, at int64) error {
 
 // State returns the state of a key that was met. It is the replay's own.
 func (r *Replay[S, D]) State(key string) (s *S, ok bool) {
-	e := r.fold.entries.byKey[key]
+	e := r.fold.entries.byKey.get(key)
 	if e == nil || !e.exists {
 		return nil, false
 	}

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,6 +23,9 @@ const tickRetry = 5 * time.Millisecond
 // tickNext returns when the partition needs a tick; ok is false when it needs
 // none, or one is on its way.
 func (p *Processor[S, D]) tickNext(x *partition[S, D]) (at time.Time, due int64, ok bool, err error) {
+	if p.isLeaving(x.id) {
+		return at, 0, false, nil
+	}
 	w, ok, err := x.fold.earliest()
 	if err != nil || !ok || w.Due < x.fold.pos.Clock {
 		return at, 0, false, err
@@ -94,14 +96,14 @@ func (p *Processor[S, D]) tick() error {
 		p.mu.Unlock()
 		p.metrics.ticks.Inc()
 		r := &kgo.Record{Topic: p.input, Partition: x.id, Value: tickValue, Timestamp: now}
-		p.ticker.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+		p.cluster.Append(r, func(offset int64, err error) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			t.pending = false
 			if err != nil {
-				p.c.Log.Warn("tick refused", "partition", r.Partition, "cause", err)
+				p.c.Log.Warn("tick refused", "partition", x.id, "cause", err)
 			} else {
-				t.offset = r.Offset
+				t.offset = offset
 			}
 			p.wakeLocked()
 		})

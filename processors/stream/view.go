@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
 // standing is where the loop stood at the end of a turn.
 type standing struct {
 	next     map[int32]int64
-	quiet    bool  // no output waits for its commit
-	earliest int64 // wake-up of all partitions
+	quiet    bool               // no output waits for its commit, no partition for being live
+	earliest int64              // wake-up of all partitions
+	floors   map[int32]Position // of partitions of which profiles lack something
+	inbox    *inbox
 }
 
 // publish lets others know where the loop stands.
@@ -21,8 +24,8 @@ func (p *Processor[S, D]) publish(live bool) error {
 		p.standing.Store(nil)
 		return nil
 	}
-	s := &standing{next: make(map[int32]int64, len(p.partitions)), quiet: true, earliest: math.MaxInt64}
-	lag, asking, clock := int64(0), int64(0), int64(math.MaxInt64)
+	s := &standing{next: make(map[int32]int64, len(p.partitions)), quiet: len(p.coming)+len(p.taking) == 0, earliest: math.MaxInt64, floors: map[int32]Position{}, inbox: p.inbox}
+	asking, clock := int64(0), int64(math.MaxInt64)
 	for _, x := range p.partitions {
 		w, ok, err := x.fold.earliest()
 		if err != nil {
@@ -34,11 +37,13 @@ func (p *Processor[S, D]) publish(live bool) error {
 		s.next[x.id] = x.fold.pos.Next
 		s.quiet = s.quiet && x.outs == 0
 		asking += x.fold.asking
-		lag += max(x.limit-x.fold.pos.Next, 0)
+		if x.committed.F != x.committed.M {
+			s.floors[x.id] = x.committed.F
+		}
 		clock = min(clock, x.fold.pos.Clock)
 	}
 	p.standing.Store(s)
-	p.metrics.observe(lag, clock, s.earliest, asking, p.c.Clock.Now())
+	p.metrics.observe(clock, s.earliest, asking, p.c.Clock.Now())
 	p.metrics.touched.Set(float64(p.touchedBytes()))
 	why := ""
 	if len(p.partitions) == 0 {
@@ -48,6 +53,9 @@ func (p *Processor[S, D]) publish(live bool) error {
 		if x.fold.pos.Next < x.goal {
 			why = fmt.Sprintf("partition %d is catching up", x.id)
 		}
+	}
+	for _, t := range p.taking {
+		why = fmt.Sprintf("bringing partition %d up to date", t.id)
 	}
 	p.ready(why)
 	return nil
@@ -67,12 +75,7 @@ func (p *Processor[S, D]) ready(why string) {
 // records counted: it reaches the high watermark.
 func (p *Processor[S, D]) Settled(now time.Time) (next map[int32]int64, ok bool) {
 	s := p.standing.Load()
-	if s == nil || len(s.next) == 0 || !s.quiet || s.earliest < now.UnixMilli() {
-		return nil, false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.changes) > 0 {
+	if s == nil || len(s.next) == 0 || !s.quiet || s.earliest < now.UnixMilli() || s.inbox.full() {
 		return nil, false
 	}
 	return s.next, true
@@ -122,34 +125,43 @@ func (p *Processor[S, D]) View(ctx context.Context, key string) (s *S, owned boo
 	}
 }
 
-// serveViews answers once nothing is uncommitted.
+// serveViews answers once nothing is uncommitted, and of a partition that is
+// being taken once it is live.
 func (p *Processor[S, D]) serveViews(ctx context.Context) error {
-	p.mu.Lock()
-	waiting := len(p.views) > 0
-	p.mu.Unlock()
-	if !waiting {
-		return nil
-	}
-	if p.open {
-		p.space(ctx, time.Now())
-		if err := p.commit(ctx, time.Now()); err != nil {
-			return err
-		}
-		p.partial = false
-	}
 	p.mu.Lock()
 	views := p.views
 	p.views = nil
 	p.mu.Unlock()
+	if len(views) == 0 {
+		return nil
+	}
+	if p.open {
+		if err := p.commit(ctx, p.now()); err != nil {
+			return err
+		}
+	}
+	var later []*view
 	for _, v := range views {
+		if p.isComing(partitionOf(v.key, p.count)) {
+			later = append(later, v)
+			continue
+		}
 		encoded, owned, err := p.look(v.key)
 		v.answer <- func() ([]byte, bool, error) { return encoded, owned, err }
 	}
+	p.mu.Lock()
+	p.views = append(later, p.views...)
+	p.mu.Unlock()
 	return nil
 }
 
+func (p *Processor[S, D]) isComing(id int32) bool {
+	return slices.ContainsFunc(p.coming, func(c coming) bool { return c.partition == id }) ||
+		slices.ContainsFunc(p.taking, func(t *taking[S, D]) bool { return t.id == id && !t.gone })
+}
+
 func (p *Processor[S, D]) look(key string) (encoded []byte, owned bool, err error) {
-	x := p.partitions[partitionOf(key, p.count)]
+	x := p.partition(partitionOf(key, p.count))
 	if x == nil {
 		return nil, false, nil
 	}
