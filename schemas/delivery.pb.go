@@ -544,7 +544,8 @@ func (x *Outcome) GetMessage() string {
 }
 
 // Attempt is a record of the topic attempts, keyed by delivery: the sender's
-// note before it hands a mail over, and after it has.
+// note before it hands a mail over, and after it has. One that has ended names
+// nobody: customer, journey, step and instance are for what a crash may leave.
 type Attempt struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	DeliveryId string                 `protobuf:"bytes,1,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`

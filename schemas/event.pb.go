@@ -164,6 +164,7 @@ type Event struct {
 	//	*Event_Outcome
 	//	*Event_Link
 	//	*Event_Merge
+	//	*Event_Forget
 	//	*Event_Tick
 	//	*Event_Playbook
 	//	*Event_Skip
@@ -375,6 +376,15 @@ func (x *Event) GetMerge() *Merge {
 	return nil
 }
 
+func (x *Event) GetForget() *Forget {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Forget); ok {
+			return x.Forget
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetTick() *Tick {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Tick); ok {
@@ -458,6 +468,10 @@ type Event_Merge struct {
 	Merge *Merge `protobuf:"bytes,41,opt,name=merge,proto3,oneof"`
 }
 
+type Event_Forget struct {
+	Forget *Forget `protobuf:"bytes,42,opt,name=forget,proto3,oneof"`
+}
+
 type Event_Tick struct {
 	Tick *Tick `protobuf:"bytes,50,opt,name=tick,proto3,oneof"`
 }
@@ -495,6 +509,8 @@ func (*Event_Outcome) isEvent_Body() {}
 func (*Event_Link) isEvent_Body() {}
 
 func (*Event_Merge) isEvent_Body() {}
+
+func (*Event_Forget) isEvent_Body() {}
 
 func (*Event_Tick) isEvent_Body() {}
 
@@ -1329,11 +1345,13 @@ func (x *Link) GetKnown() string {
 	return ""
 }
 
-// Merge carries what an anonymous profile held to the customer it became.
+// Merge carries what an anonymous profile held to the customer it became. The
+// event's anonymous_id is the name that sent it.
 type Merge struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	From  string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	// The fold's own state of the anonymous profile.
+	// The fold's own state of the anonymous profile. Absent: it held nothing, and
+	// stands for the customer from now on.
 	State []byte `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// The events that arrived at the redirect afterwards are forwarded one by one.
 	Forwarded     *Event `protobuf:"bytes,3,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
@@ -1392,11 +1410,68 @@ func (x *Merge) GetForwarded() *Event {
 	return nil
 }
 
+// Forget erases the customer under its key for good. A name that became another
+// passes it on to that one, and a customer to the names that became it.
+type Forget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was asked for, by the id of the first; absent on that one.
+	Request string `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	// Set on what a customer passes on: it means only a name that still stands for
+	// this customer.
+	StandsFor     string `protobuf:"bytes,2,opt,name=stands_for,json=standsFor,proto3" json:"stands_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Forget) Reset() {
+	*x = Forget{}
+	mi := &file_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Forget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Forget) ProtoMessage() {}
+
+func (x *Forget) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Forget.ProtoReflect.Descriptor instead.
+func (*Forget) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Forget) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *Forget) GetStandsFor() string {
+	if x != nil {
+		return x.StandsFor
+	}
+	return ""
+}
+
 var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\a\n" +
+	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\b\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1422,7 +1497,8 @@ const file_event_proto_rawDesc = "" +
 	"\x05named\x18\x13 \x01(\v2\x0f.segue.v1.NamedH\x00R\x05named\x12-\n" +
 	"\aoutcome\x18\x1e \x01(\v2\x11.segue.v1.OutcomeH\x00R\aoutcome\x12$\n" +
 	"\x04link\x18( \x01(\v2\x0e.segue.v1.LinkH\x00R\x04link\x12'\n" +
-	"\x05merge\x18) \x01(\v2\x0f.segue.v1.MergeH\x00R\x05merge\x12$\n" +
+	"\x05merge\x18) \x01(\v2\x0f.segue.v1.MergeH\x00R\x05merge\x12*\n" +
+	"\x06forget\x18* \x01(\v2\x10.segue.v1.ForgetH\x00R\x06forget\x12$\n" +
 	"\x04tick\x182 \x01(\v2\x0e.segue.v1.TickH\x00R\x04tick\x127\n" +
 	"\bplaybook\x183 \x01(\v2\x19.segue.v1.PlaybookInForceH\x00R\bplaybook\x12*\n" +
 	"\x04skip\x184 \x01(\v2\x14.segue.v1.SkipRecordH\x00R\x04skipB\x06\n" +
@@ -1515,7 +1591,11 @@ const file_event_proto_rawDesc = "" +
 	"\x05Merge\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\fR\x05state\x12-\n" +
-	"\tforwarded\x18\x03 \x01(\v2\x0f.segue.v1.EventR\tforwardedB\x0fZ\rsegue/schemasb\x06proto3"
+	"\tforwarded\x18\x03 \x01(\v2\x0f.segue.v1.EventR\tforwarded\"A\n" +
+	"\x06Forget\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\tR\arequest\x12\x1d\n" +
+	"\n" +
+	"stands_for\x18\x02 \x01(\tR\tstandsForB\x0fZ\rsegue/schemasb\x06proto3"
 
 var (
 	file_event_proto_rawDescOnce sync.Once
@@ -1530,7 +1610,7 @@ func file_event_proto_rawDescGZIP() []byte {
 }
 
 var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_event_proto_goTypes = []any{
 	(CartChange_Change)(0),        // 0: segue.v1.CartChange.Change
 	(Engagement_Kind)(0),          // 1: segue.v1.Engagement.Kind
@@ -1548,17 +1628,18 @@ var file_event_proto_goTypes = []any{
 	(*Named)(nil),                 // 13: segue.v1.Named
 	(*Link)(nil),                  // 14: segue.v1.Link
 	(*Merge)(nil),                 // 15: segue.v1.Merge
-	nil,                           // 16: segue.v1.Identify.TraitsEntry
-	nil,                           // 17: segue.v1.Named.PropertiesEntry
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*Outcome)(nil),               // 19: segue.v1.Outcome
-	(*Tick)(nil),                  // 20: segue.v1.Tick
-	(*PlaybookInForce)(nil),       // 21: segue.v1.PlaybookInForce
-	(*SkipRecord)(nil),            // 22: segue.v1.SkipRecord
+	(*Forget)(nil),                // 16: segue.v1.Forget
+	nil,                           // 17: segue.v1.Identify.TraitsEntry
+	nil,                           // 18: segue.v1.Named.PropertiesEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*Outcome)(nil),               // 20: segue.v1.Outcome
+	(*Tick)(nil),                  // 21: segue.v1.Tick
+	(*PlaybookInForce)(nil),       // 22: segue.v1.PlaybookInForce
+	(*SkipRecord)(nil),            // 23: segue.v1.SkipRecord
 }
 var file_event_proto_depIdxs = []int32{
-	18, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	18, // 1: segue.v1.Event.received_at:type_name -> google.protobuf.Timestamp
+	19, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	19, // 1: segue.v1.Event.received_at:type_name -> google.protobuf.Timestamp
 	4,  // 2: segue.v1.Event.identify:type_name -> segue.v1.Identify
 	5,  // 3: segue.v1.Event.visit:type_name -> segue.v1.Visit
 	6,  // 4: segue.v1.Event.view:type_name -> segue.v1.View
@@ -1569,26 +1650,27 @@ var file_event_proto_depIdxs = []int32{
 	11, // 9: segue.v1.Event.subscription:type_name -> segue.v1.Subscription
 	12, // 10: segue.v1.Event.engagement:type_name -> segue.v1.Engagement
 	13, // 11: segue.v1.Event.named:type_name -> segue.v1.Named
-	19, // 12: segue.v1.Event.outcome:type_name -> segue.v1.Outcome
+	20, // 12: segue.v1.Event.outcome:type_name -> segue.v1.Outcome
 	14, // 13: segue.v1.Event.link:type_name -> segue.v1.Link
 	15, // 14: segue.v1.Event.merge:type_name -> segue.v1.Merge
-	20, // 15: segue.v1.Event.tick:type_name -> segue.v1.Tick
-	21, // 16: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
-	22, // 17: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
-	16, // 18: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
-	3,  // 19: segue.v1.View.product:type_name -> segue.v1.Product
-	0,  // 20: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
-	3,  // 21: segue.v1.CartChange.product:type_name -> segue.v1.Product
-	3,  // 22: segue.v1.CartChange.products:type_name -> segue.v1.Product
-	3,  // 23: segue.v1.Order.products:type_name -> segue.v1.Product
-	1,  // 24: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
-	17, // 25: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
-	2,  // 26: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	16, // 15: segue.v1.Event.forget:type_name -> segue.v1.Forget
+	21, // 16: segue.v1.Event.tick:type_name -> segue.v1.Tick
+	22, // 17: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
+	23, // 18: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
+	17, // 19: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
+	3,  // 20: segue.v1.View.product:type_name -> segue.v1.Product
+	0,  // 21: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
+	3,  // 22: segue.v1.CartChange.product:type_name -> segue.v1.Product
+	3,  // 23: segue.v1.CartChange.products:type_name -> segue.v1.Product
+	3,  // 24: segue.v1.Order.products:type_name -> segue.v1.Product
+	1,  // 25: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
+	18, // 26: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
+	2,  // 27: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1612,6 +1694,7 @@ func file_event_proto_init() {
 		(*Event_Outcome)(nil),
 		(*Event_Link)(nil),
 		(*Event_Merge)(nil),
+		(*Event_Forget)(nil),
 		(*Event_Tick)(nil),
 		(*Event_Playbook)(nil),
 		(*Event_Skip)(nil),
@@ -1622,7 +1705,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

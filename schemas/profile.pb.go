@@ -37,11 +37,14 @@ type CustomerProfile struct {
 	Language   string            `protobuf:"bytes,8,opt,name=language,proto3" json:"language,omitempty"`
 	Traits     map[string]string `protobuf:"bytes,9,rep,name=traits,proto3" json:"traits,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// "subscribed", "unsubscribed" or "" when nothing was said.
-	Consent          string                 `protobuf:"bytes,10,opt,name=consent,proto3" json:"consent,omitempty"`
-	Suppressed       bool                   `protobuf:"varint,11,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
-	Holdout          bool                   `protobuf:"varint,12,opt,name=holdout,proto3" json:"holdout,omitempty"`
-	FirstSeenAt      *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
-	LastSeenAt       *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	Consent     string                 `protobuf:"bytes,10,opt,name=consent,proto3" json:"consent,omitempty"`
+	Suppressed  bool                   `protobuf:"varint,11,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	Holdout     bool                   `protobuf:"varint,12,opt,name=holdout,proto3" json:"holdout,omitempty"`
+	FirstSeenAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=first_seen_at,json=firstSeenAt,proto3" json:"first_seen_at,omitempty"`
+	LastSeenAt  *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	// Set when the customer was forgotten: nothing else is known any more, and
+	// nothing will be.
+	ForgottenAt      *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=forgotten_at,json=forgottenAt,proto3" json:"forgotten_at,omitempty"`
 	OrderCount       int64                  `protobuf:"varint,20,opt,name=order_count,json=orderCount,proto3" json:"order_count,omitempty"`
 	OrderValueMicros int64                  `protobuf:"varint,21,opt,name=order_value_micros,json=orderValueMicros,proto3" json:"order_value_micros,omitempty"`
 	Currency         string                 `protobuf:"bytes,22,opt,name=currency,proto3" json:"currency,omitempty"`
@@ -189,6 +192,13 @@ func (x *CustomerProfile) GetFirstSeenAt() *timestamppb.Timestamp {
 func (x *CustomerProfile) GetLastSeenAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.LastSeenAt
+	}
+	return nil
+}
+
+func (x *CustomerProfile) GetForgottenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ForgottenAt
 	}
 	return nil
 }
@@ -467,8 +477,7 @@ var File_profile_proto protoreflect.FileDescriptor
 
 const file_profile_proto_rawDesc = "" +
 	"\n" +
-	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc6\n" +
-	"\n" +
+	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\v\n" +
 	"\x0fCustomerProfile\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1f\n" +
 	"\vredirect_to\x18\x02 \x01(\tR\n" +
@@ -489,7 +498,8 @@ const file_profile_proto_rawDesc = "" +
 	"\aholdout\x18\f \x01(\bR\aholdout\x12>\n" +
 	"\rfirst_seen_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\vfirstSeenAt\x12<\n" +
 	"\flast_seen_at\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"lastSeenAt\x12\x1f\n" +
+	"lastSeenAt\x12=\n" +
+	"\fforgotten_at\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vforgottenAt\x12\x1f\n" +
 	"\vorder_count\x18\x14 \x01(\x03R\n" +
 	"orderCount\x12,\n" +
 	"\x12order_value_micros\x18\x15 \x01(\x03R\x10orderValueMicros\x12\x1a\n" +
@@ -556,20 +566,21 @@ var file_profile_proto_depIdxs = []int32{
 	3,  // 0: segue.v1.CustomerProfile.traits:type_name -> segue.v1.CustomerProfile.TraitsEntry
 	4,  // 1: segue.v1.CustomerProfile.first_seen_at:type_name -> google.protobuf.Timestamp
 	4,  // 2: segue.v1.CustomerProfile.last_seen_at:type_name -> google.protobuf.Timestamp
-	4,  // 3: segue.v1.CustomerProfile.last_order_at:type_name -> google.protobuf.Timestamp
-	1,  // 4: segue.v1.CustomerProfile.carts:type_name -> segue.v1.OpenCart
-	4,  // 5: segue.v1.CustomerProfile.last_open_at:type_name -> google.protobuf.Timestamp
-	4,  // 6: segue.v1.CustomerProfile.last_click_at:type_name -> google.protobuf.Timestamp
-	4,  // 7: segue.v1.CustomerProfile.last_visit_at:type_name -> google.protobuf.Timestamp
-	2,  // 8: segue.v1.CustomerProfile.journeys:type_name -> segue.v1.RunningJourney
-	4,  // 9: segue.v1.CustomerProfile.next_wake_up_at:type_name -> google.protobuf.Timestamp
-	4,  // 10: segue.v1.OpenCart.changed_at:type_name -> google.protobuf.Timestamp
-	4,  // 11: segue.v1.RunningJourney.due_at:type_name -> google.protobuf.Timestamp
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	4,  // 3: segue.v1.CustomerProfile.forgotten_at:type_name -> google.protobuf.Timestamp
+	4,  // 4: segue.v1.CustomerProfile.last_order_at:type_name -> google.protobuf.Timestamp
+	1,  // 5: segue.v1.CustomerProfile.carts:type_name -> segue.v1.OpenCart
+	4,  // 6: segue.v1.CustomerProfile.last_open_at:type_name -> google.protobuf.Timestamp
+	4,  // 7: segue.v1.CustomerProfile.last_click_at:type_name -> google.protobuf.Timestamp
+	4,  // 8: segue.v1.CustomerProfile.last_visit_at:type_name -> google.protobuf.Timestamp
+	2,  // 9: segue.v1.CustomerProfile.journeys:type_name -> segue.v1.RunningJourney
+	4,  // 10: segue.v1.CustomerProfile.next_wake_up_at:type_name -> google.protobuf.Timestamp
+	4,  // 11: segue.v1.OpenCart.changed_at:type_name -> google.protobuf.Timestamp
+	4,  // 12: segue.v1.RunningJourney.due_at:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_profile_proto_init() }

@@ -24,6 +24,13 @@ func (t *Task) Compose(p *profile.Profile, in stream.Input, d Decision) ([]strea
 		return []stream.Output{changed(p, in, d.Segment, d.Event)}, nil
 	case d.Forward != nil:
 		return []stream.Output{forwarded(p, in, d)}, nil
+	case d.Forget != nil:
+		return []stream.Output{passedOn(p, in, d)}, nil
+	case d.Refused:
+		if t.refused != nil {
+			t.refused()
+		}
+		return nil, nil
 	case d.Journey.Kind == journey.Cancel:
 		return []stream.Output{{Topic: schemas.Deliveries, Key: p.Customer, Value: schemas.Encode(&schemas.DeliveryCommand{
 			Command: &schemas.DeliveryCommand_Cancel{Cancel: &schemas.Cancel{DeliveryId: d.Journey.Delivery, Reason: d.Journey.Reason}}})}}, nil
@@ -55,17 +62,28 @@ func changed(p *profile.Profile, in stream.Input, c *segment.Change, event strin
 }
 
 func forwarded(p *profile.Profile, in stream.Input, d Decision) stream.Output {
-	what := d.Event
-	if what == "" {
-		what = strconv.FormatInt(in.Offset, 10)
-	}
+	what := cause(in, d)
 	id := what // of the merge, if one goes on
 	if d.Forward.GetFrom() == p.Customer {
 		id = profile.Derive("merge", p.Customer, p.RedirectTo, what)
 	}
 	return stream.Output{Topic: schemas.Events, Key: p.RedirectTo, Value: schemas.Encode(&schemas.Event{
 		Id: id, OccurredAt: schemas.Timestamp(d.At), // else when it arrives: an outage between is no import
-		Customer: p.RedirectTo, Source: station, Body: &schemas.Event_Merge{Merge: d.Forward}})}
+		Customer: p.RedirectTo, AnonymousId: p.Customer, Source: station, Body: &schemas.Event_Merge{Merge: d.Forward}})}
+}
+
+func passedOn(p *profile.Profile, in stream.Input, d Decision) stream.Output {
+	return stream.Output{Topic: schemas.Events, Key: d.Forget.name, Value: schemas.Encode(&schemas.Event{
+		Id: profile.Derive("forget", p.Customer, d.Forget.name, cause(in, d)), OccurredAt: schemas.Timestamp(in.Now),
+		Customer: d.Forget.name, Source: station, Body: &schemas.Event_Forget{Forget: d.Forget.Forget}})}
+}
+
+// cause names what led to d.
+func cause(in stream.Input, d Decision) string {
+	if d.Event != "" {
+		return d.Event
+	}
+	return strconv.FormatInt(in.Offset, 10)
 }
 
 func outcome(p *profile.Profile, in stream.Input, d *journey.Decision) stream.Output {

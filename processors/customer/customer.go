@@ -38,12 +38,17 @@ type Playbooks interface {
 type TaskOptions struct {
 	// Salt goes into the holdout and every other draw.
 	Salt string
+	// Refused hears of every event of somebody who was forgotten, but not when it
+	// is folded again; nil: nobody does.
+	Refused func()
 }
 
-// Task is the fold: what the station does with one customer's events.
+// Task is the fold: what the station does with one customer's events. Several
+// partitions may be folded at a time, each with profiles of its own.
 type Task struct {
-	source Playbooks
-	salt   string
+	source  Playbooks
+	salt    string
+	refused func()
 
 	loading   sync.Mutex
 	playbooks atomic.Pointer[map[string]*playbook.Playbook]
@@ -54,12 +59,12 @@ var _ stream.Task[profile.Profile, Decision] = (*Task)(nil)
 
 // NewTask returns a task that takes its playbooks from source.
 func NewTask(source Playbooks, o TaskOptions) *Task {
-	t := &Task{source: source, salt: o.Salt}
+	t := &Task{source: source, salt: o.Salt, refused: o.Refused}
 	t.playbooks.Store(&map[string]*playbook.Playbook{})
 	return t
 }
 
-// Decision is one of three things, and the event that led to it; "" when time
+// Decision is one of five things, and the event that led to it; "" when time
 // alone did.
 type Decision struct {
 	Segment *segment.Change
@@ -68,6 +73,10 @@ type Decision struct {
 	// causes it happened, if that is too long ago to start anything; else 0.
 	Forward *schemas.Merge
 	At      int64
+	// Forget goes to another name of a customer who was forgotten.
+	Forget *otherName
+	// Refused: the event is of somebody who was forgotten.
+	Refused bool
 	Event   string
 }
 
@@ -85,6 +94,9 @@ func (t *Task) Size(p *profile.Profile) int { return profile.Size(p) }
 
 // Load gets a playbook version ready.
 func (t *Task) Load(ctx context.Context, version string) error {
+	if (*t.playbooks.Load())[version] != nil {
+		return nil // and does not wait for one that is being read
+	}
 	t.loading.Lock()
 	defer t.loading.Unlock()
 	known := *t.playbooks.Load()
@@ -161,12 +173,19 @@ type step struct {
 
 // advance returns when time alone may change something next.
 func (s *step) advance() int64 {
-	if s.p.RedirectTo != "" {
+	switch f := s.event.GetForget(); {
+	case s.p.Forgotten != 0:
+		s.refuse()
+		return 0
+	case f != nil && (f.GetStandsFor() == "" || f.GetStandsFor() == s.p.RedirectTo):
+		s.forget(f)
+		return 0
+	case s.p.RedirectTo != "":
 		s.forward()
 		return 0
 	}
 	if s.pb != nil {
-		s.journeys = journey.Book{Profile: s.p, Playbook: s.pb, Now: s.now, Salt: s.task.salt, Limits: s}
+		s.journeys = s.book()
 		if s.pb.Version != s.p.Playbook {
 			s.inForce()
 		}
@@ -189,6 +208,10 @@ func (s *step) advance() int64 {
 	s.journeys.Due()
 	s.settle()
 	return sooner(next, s.journeys.Next())
+}
+
+func (s *step) book() journey.Book {
+	return journey.Book{Profile: s.p, Playbook: s.pb, Now: s.now, Salt: s.task.salt, Limits: s}
 }
 
 // inForce brings the customer under a playbook that has not decided before.
@@ -246,6 +269,7 @@ func (s *step) happen(e *schemas.Event) (live bool) {
 // merge brings in what an anonymous visitor did before, or still does, under
 // the name that they had.
 func (s *step) merge(m *schemas.Merge, live bool) bool {
+	s.knownAs(s.event.GetAnonymousId())
 	if m.GetForwarded() != nil {
 		if m.GetForwarded().GetMerge() != nil {
 			return false // one redirect, not a chain
@@ -283,13 +307,14 @@ func (s *step) become(known string) {
 		s.settle()
 	}
 	held := facts.Redirect(s.p, known)
+	d := Decision{Forward: &schemas.Merge{From: s.p.Customer}}
 	if met {
-		d := Decision{Forward: &schemas.Merge{From: s.p.Customer, State: profile.Encode(nil, held)}}
-		if at := schemas.Millis(s.event.GetOccurredAt()); at > 0 && s.now-at > facts.LateAfter {
-			d.At = at
-		}
-		s.decide(d)
+		d.Forward.State = profile.Encode(nil, held)
 	}
+	if at := schemas.Millis(s.event.GetOccurredAt()); at > 0 && s.now-at > facts.LateAfter {
+		d.At = at
+	}
+	s.decide(d)
 }
 
 // forward sends an event that still arrives under the visitor's old name after
@@ -303,13 +328,19 @@ func (s *step) forward() {
 		return
 	}
 	if known := s.event.GetLink().GetKnown(); known != "" {
-		if known != s.p.Customer {
+		if known != s.p.Customer && known != s.p.RedirectTo {
 			s.p.RedirectTo = known
+			s.decide(Decision{Forward: &schemas.Merge{From: s.p.Customer}})
 		}
 		return
 	}
+	if s.event.GetForget() != nil {
+		return // it is of a customer that this name stands for no more
+	}
 	if m := s.event.GetMerge(); m != nil {
+		s.knownAs(s.event.GetAnonymousId())
 		switch {
+		case len(m.GetState()) == 0 && m.GetForwarded() == nil:
 		case m.GetFrom() != s.p.RedirectTo: // whom it was sent to became another meanwhile
 			s.decide(Decision{Forward: m, At: schemas.Millis(s.event.GetOccurredAt())})
 		case s.merged != nil:

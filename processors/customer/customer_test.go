@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -244,7 +243,7 @@ func FuzzAdvance(f *testing.F) {
 	pb := parse(f, shop(f))
 	for _, line := range []string{"ada identify email=ada@example.com zone=Europe/London", "ada subscribe", "ada unsubscribe", "ada visit", "ada view sku=mug category=kitchen",
 		"ada cart_add cart=c1 sku=mug price=12.50", "ada cart_remove sku=mug", "ada checkout", "ada order order=o1 total=20", "ada order_cancelled order=o1",
-		"ada named name=Quiz", "ada becomes known=bob", "ada bounced", "ada opened", "ada order total=3 ago=400d"} {
+		"ada named name=Quiz", "ada becomes known=bob", "ada forget", "ada bounced", "ada opened", "ada order total=3 ago=400d"} {
 		f.Add(encoded(f, line, monday))
 	}
 	f.Add([]byte(`{"id":"1","cart":{"change":"ADDED","product":{"id":"mug","priceMicros":"12500000"}}}`))
@@ -270,48 +269,5 @@ func FuzzAdvance(f *testing.F) {
 			next = step(stream.Input{Now: next, Offset: -1})
 		}
 		step(stream.Input{Now: monday + 1<<40, Value: value})
-	})
-}
-
-// BenchmarkAdvance folds one customer's events under the playbook that comes with
-// Segue: visits of ten events a day, with a cart and an order; or views alone, one
-// a minute.
-func BenchmarkAdvance(b *testing.B) {
-	yaml, files, err := playbook.ReadFS(os.DirFS("../../deploy"), "playbook.yaml")
-	if err != nil {
-		b.Fatal(err)
-	}
-	pb, err := playbook.Parse("playbook.yaml", yaml, files)
-	if err != nil {
-		b.Fatal(err)
-	}
-	task := loaded(b, pb)
-	const count, minute, day = 10_000, 60_000, 24 * 3_600_000
-	fold := func(b *testing.B, at func(i int) int64, lines ...string) {
-		values := make([][]byte, count)
-		for i := range values {
-			values[i] = encoded(b, lines[i%len(lines)], at(i))
-		}
-		b.ReportAllocs()
-		var p *profile.Profile
-		i := count
-		for b.Loop() {
-			if i == count {
-				i, p = 0, task.New("ada")
-			}
-			if _, _, err := task.Advance(p, stream.Input{Key: "ada", Now: at(i), Value: values[i], Version: pb.Version}); err != nil {
-				b.Fatal(err)
-			}
-			i++
-		}
-	}
-	b.Run("events=all", func(b *testing.B) {
-		at := func(i int) int64 { return monday + int64(i/10)*day + int64(i%10)*minute }
-		fold(b, at, "ada visit", "ada view sku=mug category=kitchen", "ada view sku=jug category=kitchen", "ada cart_add sku=mug price=12.50", "ada visit",
-			"ada view sku=bowl category=kitchen", "ada checkout", "ada order total=12.50", "ada opened", "ada named name=Quiz")
-	})
-	b.Run("events=views", func(b *testing.B) {
-		at := func(i int) int64 { return monday + int64(i)*minute }
-		fold(b, at, "ada view sku=mug category=kitchen", "ada view sku=jug category=kitchen", "ada view sku=bowl category=kitchen")
 	})
 }

@@ -23,6 +23,9 @@
 // and the sender reads both before it sends. On a tie the record comes first: an
 // order at the very instant that a mail is due prevents it.
 //
+// Whoever was forgotten keeps a profile that says so and nothing else; it refuses
+// what comes, and has every name that brings it forgotten too.
+//
 // Time zones are the machine's, or else those built in: instances of one group
 // should agree on them as they do on the program's version.
 package customer

@@ -2,6 +2,7 @@ package customer
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,8 @@ import (
 // Whatever shoppers, the mail server and the station do, and whoever turns out to
 // be whom: nobody is mailed after their order, after they unsubscribed, in quiet
 // hours or over a cap; a step is delivered once, or once more after a stale
-// delivery; and the same log gives the same outputs again.
+// delivery; of whoever was to be forgotten nothing is left, under no name of
+// theirs; and the same log gives the same outputs again.
 func TestPromises(t *testing.T) {
 	yaml := strings.NewReplacer("at_most: [1 per day, 3 per week]", "at_most: [2 per day, 5 per week]", "after: 24h", "after: 5h", "after: 3d", "after: 20h").Replace(shop(t))
 	pb := parse(t, yaml)
@@ -63,6 +65,9 @@ func TestPromises(t *testing.T) {
 				if strings.HasPrefix(name, "anon") && rapid.IntRange(0, 4).Draw(t, "logs in") == 0 {
 					does = "becomes known=" + rapid.SampledFrom([]string{"ada", "bob", "anon-1", "anon-2"}).Draw(t, "known")
 				}
+				if rapid.IntRange(0, 29).Draw(t, "forget") == 0 {
+					does = "forget"
+				}
 				key, e := w.event(name+" "+does, at)
 				w.record(at, key, e)
 			}
@@ -77,6 +82,9 @@ func TestPromises(t *testing.T) {
 			if s, ok := w.replay.State(name); ok && len(s.Runs) > 0 {
 				t.Errorf("%s: %d journeys still run twelve days later", name, len(s.Runs))
 			}
+		}
+		for _, name := range []string{"ada", "bob", "cem", "anon-1", "anon-2", "anon-3"} {
+			p.forgotten(w, name)
 		}
 		w.refold()
 	})
@@ -126,14 +134,40 @@ func (p *promises) happened(key string, e *schemas.Event) {
 	case *schemas.Event_Subscription:
 		p.subscribed(key, at, body.Subscription.GetSubscribed())
 	case *schemas.Event_Outcome:
-		if body.Outcome.GetKind() == schemas.Outcome_BOUNCED {
+		if body.Outcome.GetKind() == schemas.Outcome_BOUNCED && p.barred[key] != "forgotten" {
 			p.barred[key] = "bounced"
+		}
+	case *schemas.Event_Forget:
+		if body.Forget.GetStandsFor() == "" {
+			p.barred[key] = "forgotten"
+		}
+	}
+}
+
+// forgotten wants nothing to be left of somebody who was forgotten, nor of who
+// stands for them.
+func (p *promises) forgotten(w *world, name string) {
+	s, ok := w.replay.State(name)
+	switch {
+	case !ok:
+	case s.Forgotten != 0:
+		if !reflect.DeepEqual(s, &profile.Profile{Customer: name, Forgotten: s.Forgotten}) {
+			p.t.Errorf("%s is forgotten, but %+v is left", name, s)
+		}
+	case p.barred[name] == "forgotten":
+		p.t.Errorf("%s was to be forgotten, but is known: %+v", name, s)
+	case s.RedirectTo != "":
+		if known, ok := w.replay.State(s.RedirectTo); !ok || known.Forgotten != 0 {
+			p.t.Errorf("%s stands for %s, who is forgotten, or was never met", name, s.RedirectTo)
 		}
 	}
 }
 
 // merged is told what was known of a visitor who became key.
 func (p *promises) merged(key string, state []byte) {
+	if len(state) == 0 { // a name that held nothing
+		return
+	}
 	from, err := profile.Decode(state)
 	if err != nil {
 		p.t.Fatal(err)
@@ -143,9 +177,6 @@ func (p *promises) merged(key string, state []byte) {
 	}
 	if from.Consent != profile.Unsaid {
 		p.subscribed(key, from.ConsentAt, from.Consent == profile.Subscribed)
-	}
-	if from.Suppressed == "bounced" {
-		p.barred[key] = "bounced"
 	}
 }
 
@@ -160,7 +191,7 @@ func (p *promises) subscribed(key string, at int64, yes bool) {
 	}
 	p.said[key] = at
 	switch {
-	case p.barred[key] == "bounced": // which consent does not undo
+	case p.barred[key] == "bounced" || p.barred[key] == "forgotten": // which consent does not undo
 	case yes:
 		delete(p.barred, key)
 	default:

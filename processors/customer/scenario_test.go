@@ -2,6 +2,7 @@ package customer
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/profile"
 )
 
 // The files in testdata tell stories, in these words:
@@ -177,8 +179,16 @@ func (s *scenario) see(at int64, o stream.Output) {
 			}
 		case *schemas.Event_Merge:
 			text = fmt.Sprintf("merge: %s into %s", body.Merge.GetFrom(), o.Key)
-			if body.Merge.GetForwarded() != nil {
+			switch {
+			case body.Merge.GetForwarded() != nil:
 				text = fmt.Sprintf("forward: %s to %s", body.Merge.GetFrom(), o.Key)
+			case body.Merge.GetState() == nil:
+				text = fmt.Sprintf("name: %s stands for %s", body.Merge.GetFrom(), o.Key)
+			}
+		case *schemas.Event_Forget:
+			text = "forget: " + o.Key + ", too"
+			if who := body.Forget.GetStandsFor(); who != "" {
+				text += ", which stands for " + who
 			}
 		}
 	case schemas.DeadLetters:
@@ -207,6 +217,12 @@ func (s *scenario) profile(customer string) string {
 		return "not known\n"
 	}
 	var b strings.Builder
+	if p.Forgotten != 0 {
+		if !reflect.DeepEqual(p, &profile.Profile{Customer: customer, Forgotten: p.Forgotten}) {
+			s.t.Errorf("%s is forgotten, but %+v is left", customer, p)
+		}
+		return "forgotten since " + s.shown(p.Forgotten) + "\n"
+	}
 	if p.RedirectTo != "" {
 		return "is " + p.RedirectTo + " now\n"
 	}

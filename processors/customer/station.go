@@ -63,7 +63,15 @@ func New(c Config) (*Station, error) {
 	if err != nil {
 		return nil, err
 	}
-	task := NewTask(published{table}, TaskOptions{Salt: c.Salt})
+	refused := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "segue", Subsystem: "customer", Name: "refused_total",
+		Help: "Events of customers who were forgotten; nothing of them is kept."})
+	if c.Metrics != nil {
+		if err := c.Metrics.Register(refused); err != nil {
+			table.Close()
+			return nil, fmt.Errorf("customer: %w", err)
+		}
+	}
+	task := NewTask(published{table}, TaskOptions{Salt: c.Salt, Refused: refused.Inc})
 	processor, err := stream.New(stream.Config[profile.Profile, Decision]{
 		Task: task, Name: station, Prefix: c.Prefix, Instance: c.Instance,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,

@@ -2,6 +2,7 @@ package customer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -282,7 +283,7 @@ func (s *strict) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64
 	case !reflect.DeepEqual(s.composed(p, in, decisions), s.composed(twin, in, again)):
 		s.t.Errorf("%s at %d: the same step gives other records from the profile's bytes", in.Key, in.Now)
 	}
-	if in.Value == nil && len(decisions) == 0 && p.RedirectTo == "" { // a new playbook wakes whom it does not concern, too
+	if in.Value == nil && len(decisions) == 0 && p.RedirectTo == "" && p.Forgotten == 0 { // a new playbook wakes whom it does not concern, too
 		was, _ := profile.Decode(before)
 		was.Next = p.Next
 		if bytes.Equal(profile.Encode(nil, was), after) {
@@ -325,6 +326,7 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		e.OccurredAt = schemas.Timestamp(now - span(w.t, ago))
 	}
 	product := &schemas.Product{Id: args["sku"], Name: args["sku"], Category: args["category"], PriceMicros: micros(w.t, args["price"]), Quantity: number(w.t, args["qty"])}
+	currency := cmp.Or(args["currency"], "GBP")
 	cart := func(c schemas.CartChange_Change) *schemas.Event_Cart {
 		return &schemas.Event_Cart{Cart: &schemas.CartChange{Change: c, CartId: args["cart"], Currency: "GBP", Product: product, Url: args["url"]}}
 	}
@@ -341,16 +343,22 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		e.Body = cart(schemas.CartChange_ADDED)
 	case "cart_remove":
 		e.Body = cart(schemas.CartChange_REMOVED)
+	case "cart_viewed":
+		body := cart(schemas.CartChange_REPLACED)
+		body.Cart.Product, body.Cart.Products = nil, []*schemas.Product{product}
+		e.Body = body
 	case "checkout":
 		e.Body = cart(schemas.CartChange_CHECKOUT)
 	case "order":
-		e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: args["order"], CartId: args["cart"], Currency: "GBP", TotalMicros: micros(w.t, args["total"])}}
+		e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: args["order"], CartId: args["cart"], Currency: currency, TotalMicros: micros(w.t, args["total"])}}
 	case "order_cancelled":
-		e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: args["order"], TotalMicros: micros(w.t, args["total"])}}
+		e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: args["order"], Currency: currency, TotalMicros: micros(w.t, args["total"])}}
 	case "named":
 		e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: args["name"]}}
 	case "becomes":
 		e.Body = &schemas.Event_Link{Link: &schemas.Link{Known: args["known"]}}
+	case "forget":
+		e.Body = &schemas.Event_Forget{Forget: &schemas.Forget{}}
 	case "bounced", "complained":
 		kind := schemas.Outcome_Kind(schemas.Outcome_Kind_value[strings.ToUpper(words[1])])
 		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: kind}}

@@ -57,8 +57,8 @@ type SMTP struct {
 	RootCAs *x509.CertPool
 	// Timeout bounds connecting, and each answer; default 1 minute.
 	Timeout time.Duration
-	// Connections that work side by side; default 4. At most handOverDepth times
-	// as many mails are in hand.
+	// Connections that work side by side, default 8; and as many mails are in
+	// hand at most, which a crash leaves in doubt.
 	Connections int
 	// Dial is a net.Dialer's if nil.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -67,9 +67,7 @@ type SMTP struct {
 const (
 	defaultSpacing     = 20 * time.Millisecond
 	defaultTimeout     = time.Minute
-	defaultConnections = 4
-	// handOverDepth keeps a connection busy while a transaction is under way.
-	handOverDepth = 4
+	defaultConnections = 8
 )
 
 // complete fills in defaults, and refuses what cannot work.

@@ -9,7 +9,7 @@ import (
 )
 
 // behind starts a station whose one connection is busy with a first mail, and
-// returns when a second is noted and waits behind it. free lets the server answer.
+// returns when a second is taken and waits behind it. free lets the server answer.
 func behind(t *testing.T, change ...func(*schemas.Delivery)) (r *rig, s *running, second *schemas.Delivery, free func()) {
 	t.Helper()
 	busy, answer := make(chan struct{}), make(chan struct{})
@@ -20,24 +20,21 @@ func behind(t *testing.T, change ...func(*schemas.Delivery)) (r *rig, s *running
 		}
 		return nil
 	}})
-	noted := make(chan struct{}, 10)
-	r.change = func(c *Config) {
-		c.SMTP.Connections = 1
-		c.Hook = func(step string) error {
-			if step == "noted" {
-				noted <- struct{}{}
-			}
-			return nil
-		}
-	}
+	r.change = func(c *Config) { c.SMTP.Connections = 1 }
 	second = r.delivery("d2", append(change, func(d *schemas.Delivery) { d.Customer = "customer of d1" })...)
 	s = r.start()
 	r.send(r.delivery("d1"))
-	<-noted
 	<-busy
 	r.send(second)
-	<-noted
+	s.read(2)
 	return r, s, second, func() { close(answer) }
+}
+
+// read waits until the lookout has seen so many records.
+func (s *running) read(records int64) {
+	for s.ours()[0].state().next+s.ours()[1].state().next < records {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func kinds(outcomes []*schemas.Outcome) map[string]schemas.Outcome_Kind {
@@ -53,9 +50,7 @@ func kinds(outcomes []*schemas.Outcome) map[string]schemas.Outcome_Kind {
 func TestCancelledBehindASlowServer(t *testing.T) {
 	r, s, second, free := behind(t)
 	r.cancel(second, "ordered")
-	for s.ours()[0].state().next+s.ours()[1].state().next < 3 { // until the lookout has seen it
-		time.Sleep(time.Millisecond)
-	}
+	s.read(3)
 	free()
 	got := kinds(r.outcomes(2))
 	if got["d1"] != schemas.Outcome_SENT || got["d2"] != schemas.Outcome_CANCELLED || mailsTo(r.inbox)["d2"] != 0 {

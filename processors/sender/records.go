@@ -13,13 +13,14 @@ import (
 // source is what our events say they came from.
 const source = "sender"
 
-// attempt is the record that says how far d has come: in hand, or ended.
+// attempt is the record that says how far d has come: in hand, or ended. Only what
+// is in hand says whose it is.
 func (s *session) attempt(d *delivery, now int64) *kgo.Record {
-	return s.attemptRecord(d.GetId(), now, schemas.Encode(&schemas.Attempt{
-		DeliveryId: d.GetId(), Customer: d.GetCustomer(), Offset: d.offset, Number: d.number,
-		At: schemas.Timestamp(now), Outcome: d.outcome.kind,
-		Journey: d.GetJourney(), Step: d.GetStep(), Instance: d.GetInstance(),
-	}))
+	a := &schemas.Attempt{DeliveryId: d.GetId(), Offset: d.offset, Number: d.number, At: schemas.Timestamp(now), Outcome: d.outcome.kind}
+	if d.state != ended {
+		a.Customer, a.Journey, a.Step, a.Instance = d.GetCustomer(), d.GetJourney(), d.GetStep(), d.GetInstance()
+	}
+	return s.attemptRecord(d.GetId(), now, schemas.Encode(a))
 }
 
 // withdrawal is the record that takes a note back.

@@ -49,12 +49,11 @@ func New(c Config) (*Station, error) {
 	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
-	slots := c.SMTP.Connections * handOverDepth
 	s := &Station{
 		Config:   c,
 		composer: mail.Composer{PublicURL: c.PublicURL, Keys: c.Links},
-		gate:     newGate(slots),
-		errands:  make(chan errand, slots),
+		gate:     newGate(c.SMTP.Connections),
+		errands:  make(chan errand, c.SMTP.Connections),
 		owners:   map[int32]*owner{},
 		versions: map[string]*mail.Templates{},
 	}

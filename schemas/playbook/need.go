@@ -147,7 +147,7 @@ func (pb *Playbook) record(p *profile.Profile, now int64, match func(*Need) (pro
 
 func (n *Need) order(o *profile.Order) (profile.Point, bool) {
 	if n.Kind == Orders {
-		return profile.Point{At: o.At, N: 1, Micros: o.ValueMicros}, true
+		return profile.Point{At: o.At, N: 1, Micros: o.Counts()}, true
 	}
 	if n.Kind != OrdersInCategory && n.Kind != OrdersOfProduct {
 		return profile.Point{}, false

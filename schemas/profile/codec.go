@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -17,9 +18,11 @@ var ErrCorrupt = errors.New("corrupt profile")
 
 // Encode appends p to dst. The same profile gives the same bytes.
 func Encode(dst []byte, p *Profile) []byte {
-	c := coder{out: append(dst, format)}
+	c := coder{out: dst[:cap(dst)], at: len(dst)}
+	c.room(0)
+	c.write(format)
 	c.profile(p)
-	return c.out
+	return c.out[:c.at]
 }
 
 // Decode reads what Encode wrote. The profile's strings share one copy of b.
@@ -30,11 +33,14 @@ func Decode(b []byte) (*Profile, error) {
 	if b[0] != format {
 		return nil, fmt.Errorf("%w: got format %d, want %d", ErrCorrupt, b[0], format)
 	}
-	c := coder{in: string(b[1:]), raw: b[1:], decoding: true}
+	c := coder{decoding: true, in: string(b), at: 1}
 	p := new(Profile)
 	c.profile(p)
-	if c.err == nil && len(c.raw) > 0 {
-		c.err = fmt.Errorf("%w: %d bytes too many", ErrCorrupt, len(c.raw))
+	switch {
+	case c.at < len(c.in):
+		c.fail(fmt.Sprintf("%d bytes too many", len(c.in)-c.at))
+	case c.at > len(c.in):
+		c.fail("number is cut short, or too long")
 	}
 	if c.err != nil {
 		return nil, c.err
@@ -45,12 +51,15 @@ func Decode(b []byte) (*Profile, error) {
 // coder walks a profile in one order for both directions, so that what is
 // written and what is read cannot drift apart. Instants are differences to the
 // one before: most are near it.
+//
+// It steps by a number, not by slices that shrink or grow: a pointer that is
+// stored costs a barrier whenever the garbage collector is at work.
 type coder struct {
 	decoding bool
-	out      []byte
-	raw      []byte // what is left to read
-	in       string // the same bytes, of which strings are parts
-	last     int64
+	in       string // to read; texts are parts of it
+	out      []byte // written up to at
+	at       int    // read up to; behind the end once it was cut short
+	last     int64  // instant
 	err      error
 }
 
@@ -59,13 +68,20 @@ func (c *coder) profile(p *Profile) {
 	c.instant(&p.LastSeen)
 	c.text(&p.Customer)
 	c.text(&p.RedirectTo)
+	for i := range list(c, &p.Names) {
+		c.text(&p.Names[i])
+	}
+	c.instant(&p.Forgotten)
 	c.text(&p.Email)
 	c.text(&p.FirstName)
 	c.text(&p.LastName)
 	c.text(&p.TimeZone)
 	c.text(&p.Country)
 	c.text(&p.Language)
-	list(c, &p.Traits, func(c *coder, t *Trait) { c.text(&t.Name); c.text(&t.Value) })
+	for i := range list(c, &p.Traits) {
+		c.text(&p.Traits[i].Name)
+		c.text(&p.Traits[i].Value)
+	}
 	consent := int64(p.Consent)
 	c.number(&consent)
 	if p.Consent = Consent(consent); consent < 0 || p.Consent > Unsubscribed {
@@ -73,44 +89,63 @@ func (c *coder) profile(p *Profile) {
 	}
 	c.instant(&p.ConsentAt)
 	c.text(&p.Suppressed)
+	for i := range list(c, &p.Bounced) {
+		c.text(&p.Bounced[i])
+	}
 	c.flag(&p.Holdout)
 
 	c.tally(&p.Orders.Tally)
 	c.number(&p.Orders.ValueMicros)
 	c.text(&p.Orders.Currency)
-	list(c, &p.Orders.Recent, func(c *coder, o *Order) {
+	for i := range list(c, &p.Orders.Recent) {
+		o := &p.Orders.Recent[i]
 		c.text(&o.ID)
 		c.instant(&o.At)
 		c.number(&o.ValueMicros)
+		c.text(&o.Currency)
 		c.flag(&o.Cancelled)
-		list(c, &o.Items, (*coder).item)
-	})
-	list(c, &p.Carts, func(c *coder, k *Cart) {
+		c.items(&o.Items)
+	}
+	for i := range list(c, &p.Carts) {
+		k := &p.Carts[i]
 		c.text(&k.ID)
 		c.instant(&k.StartedAt)
 		c.instant(&k.ChangedAt)
+		c.instant(&k.WholeAt)
 		c.text(&k.Currency)
 		c.text(&k.URL)
-		list(c, &k.Items, (*coder).item)
-		list(c, &k.Done, (*coder).text)
-	})
+		c.items(&k.Items)
+		for i := range list(c, &k.Done) {
+			c.text(&k.Done[i])
+		}
+	}
 	c.tally(&p.Views.Tally)
-	list(c, &p.Views.Recent, func(c *coder, v *View) {
+	for i := range list(c, &p.Views.Recent) {
+		v := &p.Views.Recent[i]
 		c.instant(&v.At)
 		c.text(&v.Product)
 		c.text(&v.Category)
 		c.number(&v.PriceMicros)
-	})
+	}
 	c.tally(&p.Visits)
 	c.tally(&p.Sent)
 	c.tally(&p.Opened)
 	c.tally(&p.Clicked)
 	c.tally(&p.Tickets.Tally)
-	list(c, &p.Tickets.Open, (*coder).text)
-	list(c, &p.Named, func(c *coder, n *Named) { c.text(&n.Name); c.instant(&n.At) })
+	for i := range list(c, &p.Tickets.Open) {
+		c.text(&p.Tickets.Open[i])
+	}
+	for i := range list(c, &p.Named) {
+		c.text(&p.Named[i].Name)
+		c.instant(&p.Named[i].At)
+	}
 
-	list(c, &p.Segments, func(c *coder, m *Membership) { c.text(&m.Segment); c.instant(&m.Since) })
-	list(c, &p.Runs, func(c *coder, r *Run) {
+	for i := range list(c, &p.Segments) {
+		c.text(&p.Segments[i].Segment)
+		c.instant(&p.Segments[i].Since)
+	}
+	for i := range list(c, &p.Runs) {
+		r := &p.Runs[i]
 		c.text(&r.Journey)
 		c.text(&r.Instance)
 		c.text(&r.Cart)
@@ -122,27 +157,42 @@ func (c *coder) profile(p *Profile) {
 		c.index(&r.DeliveryStep)
 		c.instant(&r.DeliveryDue)
 		c.flag(&r.Again)
-	})
-	list(c, &p.Mails, func(c *coder, m *Mail) { c.text(&m.Delivery); c.instant(&m.At) })
-	list(c, &p.Series, func(c *coder, s *Series) {
+	}
+	for i := range list(c, &p.Mails) {
+		c.text(&p.Mails[i].Delivery)
+		c.instant(&p.Mails[i].At)
+	}
+	for i := range list(c, &p.Series) {
+		s := &p.Series[i]
 		c.hash(&s.Need)
 		c.number(&s.Count)
-		list(c, &s.Points, func(c *coder, x *Point) { c.instant(&x.At); c.number(&x.N); c.number(&x.Micros) })
-	})
-	list(c, &p.Seen, func(c *coder, s *Seen) { c.hash(&s.Hash); c.instant(&s.At) })
+		for i := range list(c, &s.Points) {
+			x := &s.Points[i]
+			c.instant(&x.At)
+			c.number(&x.N)
+			c.number(&x.Micros)
+		}
+	}
+	for i := range list(c, &p.Seen) {
+		c.hash(&p.Seen[i].Hash)
+		c.instant(&p.Seen[i].At)
+	}
 	c.number(&p.SeenOverflow)
 	c.text(&p.Playbook)
 	c.instant(&p.Next)
 }
 
-func (c *coder) item(i *Item) {
-	c.text(&i.Product)
-	c.text(&i.Name)
-	c.text(&i.Category)
-	c.text(&i.URL)
-	c.text(&i.Image)
-	c.number(&i.PriceMicros)
-	c.number(&i.Quantity)
+func (c *coder) items(all *[]Item) {
+	for i := range list(c, all) {
+		x := &(*all)[i]
+		c.text(&x.Product)
+		c.text(&x.Name)
+		c.text(&x.Category)
+		c.text(&x.URL)
+		c.text(&x.Image)
+		c.number(&x.PriceMicros)
+		c.number(&x.Quantity)
+	}
 }
 
 func (c *coder) tally(t *Tally) {
@@ -151,33 +201,71 @@ func (c *coder) tally(t *Tally) {
 	c.instant(&t.Last)
 }
 
+// fail notes the first thing that is wrong; nothing more is read.
 func (c *coder) fail(what string) {
 	if c.err == nil {
-		c.err = fmt.Errorf("%w: %s, %d bytes before the end", ErrCorrupt, what, len(c.raw))
+		c.err = fmt.Errorf("%w: %s", ErrCorrupt, what)
 	}
-	c.raw, c.in = nil, ""
+	c.at = len(c.in) + 1
 }
 
-func (c *coder) skip(n int) { c.raw, c.in = c.raw[n:], c.in[n:] }
+// slack is more than the numbers between two texts or lists take.
+const slack = 256
 
-func (c *coder) unsigned(v *uint64) {
-	if !c.decoding {
-		c.out = binary.AppendUvarint(c.out, *v)
-		return
+// room makes room for n bytes, and the slack that write counts on.
+func (c *coder) room(n int) {
+	if len(c.out)-c.at < n+slack {
+		c.out = slices.Grow(c.out[:c.at], n+slack)
+		c.out = c.out[:cap(c.out)]
 	}
-	x, n := binary.Uvarint(c.raw)
-	if n <= 0 {
-		c.fail("number is cut short")
-		return
-	}
-	c.skip(n)
-	*v = x
 }
+
+// write writes a number as encoding/binary does: seven bits a byte, the lowest
+// first.
+func (c *coder) write(x uint64) {
+	for ; x >= 0x80; x >>= 7 {
+		c.out[c.at] = byte(x) | 0x80
+		c.at++
+	}
+	c.out[c.at] = byte(x)
+	c.at++
+}
+
+// uvarint reads the number at a place, and returns the place behind it; behind the
+// end, if there is none.
+func uvarint(in string, at int) (uint64, int) {
+	if at < len(in) && in[at] < 0x80 {
+		return uint64(in[at]), at + 1
+	}
+	return longUvarint(in, at)
+}
+
+func longUvarint(in string, at int) (x uint64, next int) {
+	for shift := 0; shift < 64 && at < len(in); shift += 7 {
+		b := in[at]
+		at++
+		x |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			if shift == 63 && b > 1 {
+				break
+			}
+			return x, at
+		}
+	}
+	return 0, len(in) + 1
+}
+
+func zigzag(x int64) uint64   { return uint64(x)<<1 ^ uint64(x>>63) }
+func unzigzag(x uint64) int64 { return int64(x>>1) ^ -int64(x&1) }
 
 func (c *coder) number(v *int64) {
-	x := uint64(*v)<<1 ^ uint64(*v>>63)
-	c.unsigned(&x)
-	*v = int64(x>>1) ^ -int64(x&1)
+	if c.decoding {
+		var x uint64
+		x, c.at = uvarint(c.in, c.at)
+		*v = unzigzag(x)
+	} else {
+		c.write(zigzag(*v))
+	}
 }
 
 func (c *coder) index(v *int) {
@@ -188,17 +276,18 @@ func (c *coder) index(v *int) {
 
 // instant keeps 0, never, apart from a difference of 0.
 func (c *coder) instant(v *int64) {
-	var x uint64
-	if d := *v - c.last; *v != 0 {
-		x = (uint64(d)<<1 ^ uint64(d>>63)) + 1
-	}
-	c.unsigned(&x)
 	if c.decoding {
-		*v = 0
-		if x != 0 {
-			x--
-			*v = c.last + (int64(x>>1) ^ -int64(x&1))
+		var x uint64
+		if x, c.at = uvarint(c.in, c.at); x == 0 {
+			return
 		}
+		*v = c.last + unzigzag(x-1)
+	} else {
+		if *v == 0 {
+			c.write(0)
+			return
+		}
+		c.write(zigzag(*v-c.last) + 1)
 	}
 	if *v != 0 {
 		c.last = *v
@@ -206,64 +295,81 @@ func (c *coder) instant(v *int64) {
 }
 
 func (c *coder) flag(v *bool) {
-	var x uint64
+	x := uint64(0)
 	if *v {
 		x = 1
 	}
-	c.unsigned(&x)
-	if x > 1 {
+	if !c.decoding {
+		c.write(x)
+		return
+	}
+	if x, c.at = uvarint(c.in, c.at); x > 1 {
 		c.fail("flag is neither 0 nor 1")
 	}
 	*v = x == 1
 }
 
 func (c *coder) hash(v *uint64) {
+	const size = 8
 	if !c.decoding {
-		c.out = binary.BigEndian.AppendUint64(c.out, *v)
+		c.room(size)
+		binary.BigEndian.PutUint64(c.out[c.at:], *v)
+		c.at += size
 		return
 	}
-	if len(c.raw) < 8 {
+	if len(c.in)-c.at < size {
 		c.fail("hash is cut short")
 		return
 	}
-	*v = binary.BigEndian.Uint64(c.raw)
-	c.skip(8)
+	b := c.in[c.at : c.at+size]
+	*v = uint64(b[0])<<56 | uint64(b[1])<<48 | uint64(b[2])<<40 | uint64(b[3])<<32 | uint64(b[4])<<24 | uint64(b[5])<<16 | uint64(b[6])<<8 | uint64(b[7])
+	c.at += size
 }
 
 func (c *coder) text(v *string) {
-	n := uint64(len(*v))
-	c.unsigned(&n)
 	if !c.decoding {
-		c.out = append(c.out, *v...)
+		c.room(len(*v))
+		c.write(uint64(len(*v)))
+		c.at += copy(c.out[c.at:], *v)
 		return
 	}
-	if n > uint64(len(c.raw)) {
+	n, at := uvarint(c.in, c.at)
+	c.at = at
+	if n == 0 {
+		return
+	}
+	if n > uint64(len(c.in)-at) {
 		c.fail("text is cut short")
 		return
 	}
-	*v = c.in[:n]
-	if !utf8.ValidString(*v) {
+	s := c.in[at : at+int(n)]
+	if !utf8.ValidString(s) {
 		c.fail("text is not UTF-8")
 		return
 	}
-	c.skip(int(n))
+	*v = s
+	c.at = at + int(n)
 }
 
-func list[T any](c *coder, s *[]T, each func(*coder, *T)) {
-	n := uint64(len(*s))
-	c.unsigned(&n)
-	if c.decoding {
-		if n > uint64(len(c.raw)) { // every element takes a byte or more
-			c.fail("list is cut short")
-			return
-		}
-		if n > 0 {
-			*s = make([]T, n)
-		}
+// list codes the length of s, and returns it; what is read has it afterwards.
+// Elements without a text have room.
+func list[T any](c *coder, s *[]T) int {
+	const most = 3 * binary.MaxVarintLen64 // bytes of such an element
+	if !c.decoding {
+		c.room(len(*s) * most)
+		c.write(uint64(len(*s)))
+		return len(*s)
 	}
-	for i := range *s {
-		each(c, &(*s)[i])
+	var n uint64
+	n, c.at = uvarint(c.in, c.at)
+	if n > uint64(len(c.in)-c.at) { // every element takes a byte or more
+		c.fail("list is cut short")
+		return 0
 	}
+	if n > 0 {
+		*s = make([]T, n)
+	}
+	return int(n)
 }
 
 // Size estimates what p takes in memory, in bytes: what a shop, or somebody who
@@ -272,10 +378,10 @@ func Size(p *Profile) int {
 	const fixed, text, view, seen, run = 900, 16, 56, 16, 136
 	n := fixed + len(p.Customer) + len(p.RedirectTo) + len(p.Email) + len(p.FirstName) + len(p.LastName)
 	for i := range p.Orders.Recent {
-		n += 80 + len(p.Orders.Recent[i].ID) + sizeOf(p.Orders.Recent[i].Items)
+		n += 96 + len(p.Orders.Recent[i].ID) + len(p.Orders.Recent[i].Currency) + sizeOf(p.Orders.Recent[i].Items)
 	}
 	for i := range p.Carts {
-		n += 96 + len(p.Carts[i].ID) + len(p.Carts[i].URL) + sizeOf(p.Carts[i].Items)
+		n += 120 + len(p.Carts[i].ID) + len(p.Carts[i].URL) + sizeOf(p.Carts[i].Items)
 	}
 	for i := range p.Series {
 		n += 48 + 24*len(p.Series[i].Points)
@@ -289,11 +395,17 @@ func Size(p *Profile) int {
 	for i := range p.Named {
 		n += len(p.Named[i].Name)
 	}
+	for _, name := range p.Names {
+		n += len(name)
+	}
+	for _, address := range p.Bounced {
+		n += text + len(address)
+	}
 	for _, id := range p.Tickets.Open {
 		n += len(id)
 	}
 	return n + seen*len(p.Seen) + run*len(p.Runs) +
-		(text+24)*(len(p.Traits)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))
+		(text+24)*(len(p.Traits)+len(p.Names)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))
 }
 
 func sizeOf(items []Item) int {

@@ -19,11 +19,11 @@ func ada() *Profile {
 	const t = int64(1_767_600_000_000)
 	items := []Item{{"mug", "Tin mug ♥", "kitchen", "https://alder.example/mug", "https://alder.example/mug.jpg", 12_500_000, 2}}
 	return &Profile{
-		Customer: "ada", RedirectTo: "grace", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace",
+		Customer: "ada", RedirectTo: "grace", Names: []string{"anon-7"}, Forgotten: t + 2, Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace",
 		TimeZone: "Europe/London", Country: "GB", Language: "en-GB", Traits: []Trait{{"plan", "gold"}},
-		Consent: Subscribed, ConsentAt: t + 1, Suppressed: "bounced", Holdout: true, FirstSeen: t, LastSeen: t + 1000,
-		Orders: Orders{Tally{1, t, t}, 25_000_000, "GBP", []Order{{"o1", t, 25_000_000, items, true}}},
-		Carts:  []Cart{{"c1", t + 5, t + 9, "GBP", "https://alder.example/cart", items, []string{"cart"}}},
+		Consent: Subscribed, ConsentAt: t + 1, Suppressed: "bounced", Bounced: []string{"ada@example.org"}, Holdout: true, FirstSeen: t, LastSeen: t + 1000,
+		Orders: Orders{Tally{1, t, t}, 25_000_000, "GBP", []Order{{"o1", t, 25_000_000, "EUR", items, true}}},
+		Carts:  []Cart{{"c1", t + 5, t + 9, t + 6, "GBP", "https://alder.example/cart", items, []string{"cart"}}},
 		Views:  Views{Tally{7, t, t + 8}, []View{{t + 8, "mug", "kitchen", 12_500_000}}},
 		Visits: Tally{3, t, t + 2}, Sent: Tally{2, t, t + 3}, Opened: Tally{1, t + 4, t + 4}, Clicked: Tally{1, t + 5, t + 5},
 		Tickets: Tickets{Tally{1, t, t}, []string{"T-1"}}, Named: []Named{{"Quiz Completed", t + 6}},
@@ -85,6 +85,44 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// The longest numbers wherever there is one, between texts and without any.
+func TestLongestNumbers(t *testing.T) {
+	p := ada()
+	lengthen(reflect.ValueOf(p).Elem())
+	p.Consent = Subscribed
+	for n := range 2_000 { // however much room there happens to be
+		b := Encode(make([]byte, n), p)
+		if n == 0 || n == 1_999 {
+			if got, err := Decode(b[n:]); err != nil || !reflect.DeepEqual(got, p) {
+				t.Fatalf("got %+v, %v, want %+v", got, err, p)
+			}
+		}
+	}
+}
+
+// lengthen makes all numbers in v as long as they get; an instant is coded as its
+// difference to the one before, so they alternate.
+func lengthen(v reflect.Value) {
+	sign := int64(1)
+	var walk func(reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i))
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Int, reflect.Int64:
+			v.SetInt(sign << 61)
+			sign = -sign
+		}
+	}
+	walk(v)
+}
+
 // Memory is bounded by Size: texts, which strangers fill, are part of it.
 func TestSizeHoldsTexts(t *testing.T) {
 	text, url := strings.Repeat("t", MaxText), strings.Repeat("u", MaxURL)
@@ -95,6 +133,7 @@ func TestSizeHoldsTexts(t *testing.T) {
 		"views":   {Views: Views{Recent: slices.Repeat([]View{{Product: text, Category: text}}, 10)}},
 		"traits":  {Traits: slices.Repeat([]Trait{{text, text}}, 10)},
 		"named":   {Named: slices.Repeat([]Named{{text, 1}}, 20)},
+		"names":   {Names: slices.Repeat([]string{text}, 20)},
 		"tickets": {Tickets: Tickets{Open: slices.Repeat([]string{text}, 20)}},
 	} {
 		if size, least := Size(p), len(Encode(nil, p)); size < least {

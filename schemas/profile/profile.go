@@ -21,6 +21,9 @@ const (
 	MaxTraits = 64
 	MaxRuns   = 32
 	MaxMails  = 128
+	MaxNames  = 64
+	// MaxBounced addresses of a customer are remembered.
+	MaxBounced = 4
 	// MaxText and MaxURL are bytes: a profile must fit a record.
 	MaxText = 128
 	MaxURL  = 512
@@ -37,15 +40,21 @@ type Profile struct {
 	Customer string
 	// RedirectTo is set when this anonymous profile became a known customer.
 	RedirectTo string
+	// Names became this customer, the last heard of last.
+	Names []string
+	// Forgotten is when the customer was erased: all else is empty, for good.
+	Forgotten int64
 
 	Email, FirstName, LastName  string
 	TimeZone, Country, Language string
 	Traits                      []Trait // by name
 	Consent                     Consent
 	ConsentAt                   int64 // when it was said
-	// Suppressed says why no mail may go out: "unsubscribed", "bounced"; "" when it may.
+	// Suppressed says why no mail may go out: "complained", "bounced",
+	// "unsubscribed"; "" when it may.
 	Suppressed string
-	Holdout    bool // drawn at first contact
+	Bounced    []string // addresses, the last one last
+	Holdout    bool     // drawn at first contact
 
 	FirstSeen, LastSeen int64
 
@@ -92,7 +101,8 @@ type Tally struct {
 	Last  int64
 }
 
-// Orders are what was bought. Cancelled ones count no more.
+// Orders are what was bought. Cancelled ones count no more. Sums hold one
+// currency, the first; orders in others count without their money.
 type Orders struct {
 	Tally
 	ValueMicros int64
@@ -105,8 +115,17 @@ type Order struct {
 	ID          string
 	At          int64
 	ValueMicros int64
+	Currency    string // when it is another than that of the sums; else ""
 	Items       []Item
 	Cancelled   bool
+}
+
+// Counts is what the order adds to sums.
+func (o *Order) Counts() int64 {
+	if o.Cancelled || o.Currency != "" {
+		return 0
+	}
+	return o.ValueMicros
 }
 
 // Item is a product in a cart or an order.
@@ -123,6 +142,7 @@ type Cart struct {
 	ID        string
 	StartedAt int64 // with ID, what a journey's instance is named by
 	ChangedAt int64
+	WholeAt   int64 // when the storefront last told all that lies in it; 0: never
 	Currency  string
 	URL       string   // where the storefront shows it
 	Items     []Item   // in the order of adding

@@ -37,7 +37,7 @@ var translations = map[string]func(*call, fields, *schemas.Event){
 var reserved = map[string]bool{
 	"sent": true, "failed": true, "stale": true, "cancelled": true, "in-doubt": true, "skipped": true, "held": true,
 	"bounced": true, "complained": true, "opened": true, "clicked": true,
-	"link": true, "merge": true, "tick": true, "playbook": true, "skip": true, "models": true, "campaign": true,
+	"link": true, "merge": true, "forget": true, "tick": true, "playbook": true, "skip": true, "models": true, "campaign": true,
 }
 
 // track translates an event by its name.

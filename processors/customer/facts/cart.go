@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"slices"
 
 	"segue/schemas"
@@ -61,10 +62,10 @@ func (b book) cart(c *schemas.CartChange) int64 {
 	case schemas.CartChange_REMOVED:
 		k.Items = remove(k.Items, item(c.GetProduct()))
 	case schemas.CartChange_REPLACED:
-		k.Items = items(c.GetProducts())
+		k.Items, k.WholeAt = items(c.GetProducts()), b.at
 	case schemas.CartChange_CHECKOUT:
 		if len(c.GetProducts()) > 0 {
-			k.Items = items(c.GetProducts())
+			k.Items, k.WholeAt = items(c.GetProducts()), b.at
 		}
 	}
 	if len(k.Items) == 0 {
@@ -145,22 +146,25 @@ func (b book) order(o *schemas.Order) int64 {
 	if o.GetCurrency() != "" && p.Orders.Currency == "" {
 		p.Orders.Currency = text(o.GetCurrency())
 	}
-	if o.GetCurrency() != "" && o.GetCurrency() != p.Orders.Currency {
-		bought.ValueMicros = 0 // sums hold one currency, the first; the order itself counts
+	if currency := text(o.GetCurrency()); currency != p.Orders.Currency {
+		bought.Currency = currency
 	}
 	closes := b.at + ClockSkew
 	if i := b.known(bought.ID); i >= 0 {
 		was := &p.Orders.Recent[i]
 		closes = was.At
 		if !was.Cancelled {
-			b.revalue(was, bought.ValueMicros-was.ValueMicros)
+			if o.GetCurrency() == "" { // it does not say: as before
+				bought.Currency = was.Currency
+			}
+			b.revalue(was, bought.ValueMicros, bought.Currency)
 			if len(bought.Items) > 0 {
 				was.Items = bought.Items
 			}
 		}
 	} else {
 		count(&p.Orders.Tally, b.at)
-		p.Orders.ValueMicros += bought.ValueMicros
+		p.Orders.ValueMicros += bought.Counts()
 		p.Orders.Recent = insert(p.Orders.Recent, bought, func(x profile.Order) int64 { return x.At }, profile.MaxOrders)
 		b.pb.RecordOrder(p, bought, b.now)
 	}
@@ -196,21 +200,28 @@ func (b book) cancelOrder(c *schemas.OrderCancelled) {
 		return
 	}
 	o := &b.p.Orders.Recent[i]
-	if part := c.GetTotalMicros(); part > 0 && part < o.ValueMicros {
-		b.revalue(o, -part)
-		return
+	if part := c.GetTotalMicros(); part > 0 {
+		in, of := text(c.GetCurrency()), cmp.Or(o.Currency, b.p.Orders.Currency)
+		if in != "" && of != "" && in != of {
+			return // how much of the order that is nobody can say
+		}
+		if part < o.ValueMicros {
+			b.revalue(o, o.ValueMicros-part, o.Currency)
+			return
+		}
 	}
 	b.pb.RecordCancelled(b.p, *o, b.now)
-	o.Cancelled = true
 	b.p.Orders.Count--
-	b.p.Orders.ValueMicros -= o.ValueMicros
+	b.p.Orders.ValueMicros -= o.Counts()
+	o.Cancelled = true
 }
 
-// revalue changes what an order that counts is worth.
-func (b book) revalue(o *profile.Order, delta int64) {
-	o.ValueMicros += delta
-	b.p.Orders.ValueMicros += delta
-	b.pb.RecordRevalued(b.p, *o, delta, b.now)
+// revalue changes what an order that was not cancelled is worth.
+func (b book) revalue(o *profile.Order, micros int64, currency string) {
+	before := o.Counts()
+	o.ValueMicros, o.Currency = micros, currency
+	b.p.Orders.ValueMicros += o.Counts() - before
+	b.pb.RecordRevalued(b.p, *o, o.Counts()-before, b.now)
 }
 
 // Lapse closes the carts that nobody has touched for too long.

@@ -68,8 +68,8 @@ func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playboo
 	case *schemas.Event_Outcome:
 		b.outcome(body.Outcome)
 		return h // ours, no sign of life
-	case *schemas.Event_Merge:
-		return h // what it carries is merged by its own rules
+	case *schemas.Event_Merge, *schemas.Event_Forget:
+		return h // what they carry has its own rules
 	case *schemas.Event_Identify:
 		b.identify(body.Identify)
 	case *schemas.Event_Visit:
@@ -187,13 +187,10 @@ func (b book) identify(i *schemas.Identify) {
 			*field = value
 		}
 	}
-	was := p.Email
 	if len(i.GetEmail()) <= maxEmail {
 		set(&p.Email, i.GetEmail())
 	}
-	if p.Suppressed == "bounced" && !strings.EqualFold(p.Email, was) {
-		p.Suppressed = ""
-	}
+	suppress(p)
 	set(&p.FirstName, text(i.GetFirstName()))
 	set(&p.LastName, text(i.GetLastName()))
 	set(&p.TimeZone, text(i.GetTimeZone()))
@@ -258,12 +255,7 @@ func say(p *profile.Profile, consent profile.Consent, at int64) {
 		return
 	}
 	p.Consent, p.ConsentAt = consent, at
-	switch { // a bounce or a complaint stays
-	case consent == profile.Unsubscribed && p.Suppressed == "":
-		p.Suppressed = "unsubscribed"
-	case consent == profile.Subscribed && p.Suppressed == "unsubscribed":
-		p.Suppressed = ""
-	}
+	suppress(p)
 }
 
 func (b book) engagement(e *schemas.Engagement) {
@@ -289,16 +281,31 @@ func (b book) outcome(o *schemas.Outcome) {
 		count(&b.p.Sent, b.at)
 		b.pb.RecordSent(b.p, b.at, b.now)
 	case schemas.Outcome_BOUNCED:
-		suppress(b.p, "bounced")
+		bounced(b.p, b.p.Email)
+		suppress(b.p)
 	case schemas.Outcome_COMPLAINED:
-		suppress(b.p, "complained")
+		b.p.Suppressed = complained
 	}
 }
 
-// suppress notes a bounce or a complaint. Another address undoes a bounce, and
-// nothing a complaint.
-func suppress(p *profile.Profile, why string) {
-	if p.Suppressed != "complained" {
-		p.Suppressed = why
+const complained = "complained"
+
+// bounced notes that an address does not work, for as long as it is remembered.
+func bounced(p *profile.Profile, address string) {
+	p.Bounced = append(slices.DeleteFunc(p.Bounced, func(a string) bool { return strings.EqualFold(a, address) }), address)
+	p.Bounced = p.Bounced[max(0, len(p.Bounced)-profile.MaxBounced):]
+}
+
+// suppress says why no mail may go out, the gravest first. Nothing undoes a
+// complaint; a bounce is of the address, whoever has it again.
+func suppress(p *profile.Profile) {
+	switch {
+	case p.Suppressed == complained:
+	case slices.ContainsFunc(p.Bounced, func(a string) bool { return strings.EqualFold(a, p.Email) }):
+		p.Suppressed = "bounced"
+	case p.Consent == profile.Unsubscribed:
+		p.Suppressed = "unsubscribed"
+	default:
+		p.Suppressed = ""
 	}
 }

@@ -12,10 +12,20 @@ import (
 // returns what it held.
 func Redirect(p *profile.Profile, known string) *profile.Profile {
 	held := *p
-	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
+	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, Names: p.Names, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
 		Holdout: p.Holdout, Playbook: p.Playbook, Seen: slices.Clone(p.Seen), SeenOverflow: p.SeenOverflow}
-	held.Segments, held.Runs, held.Next = nil, nil, 0
+	held.Names, held.Segments, held.Runs, held.Next = nil, nil, nil, 0
 	return &held
+}
+
+// KnownAs notes that name became p. Of too many, the one not heard of for the
+// longest is dropped, and returned; else "".
+func KnownAs(p *profile.Profile, name string) (dropped string) {
+	p.Names = append(slices.DeleteFunc(p.Names, func(n string) bool { return n == name }), name)
+	if len(p.Names) > profile.MaxNames {
+		dropped, p.Names = p.Names[0], p.Names[1:]
+	}
+	return dropped
 }
 
 // Merge brings what an anonymous visitor did into the customer it became. What
@@ -37,12 +47,16 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	fill(&p.Country, from.Country)
 	fill(&p.Language, from.Language)
 	fill(&p.Orders.Currency, from.Orders.Currency)
-	if from.Suppressed == "bounced" || from.Suppressed == "complained" { // the rest follows from what was said last
-		suppress(p, from.Suppressed)
+	for _, address := range from.Bounced {
+		bounced(p, address)
+	}
+	if from.Suppressed == complained {
+		p.Suppressed = complained
 	}
 	if from.Consent != profile.Unsaid {
 		say(p, from.Consent, from.ConsentAt)
 	}
+	suppress(p)
 	p.Traits = union(p.Traits, from.Traits, func(a, b profile.Trait) int { return strings.Compare(a.Name, b.Name) }, profile.MaxTraits)
 	p.FirstSeen = earliest(p.FirstSeen, from.FirstSeen)
 	p.LastSeen = max(p.LastSeen, from.LastSeen)
@@ -52,17 +66,12 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 		if known && !o.Cancelled {
 			pb.RecordCancelled(from, o, now)
 			from.Orders.Count--
-			from.Orders.ValueMicros -= o.ValueMicros
+			from.Orders.ValueMicros -= o.Counts()
 		}
 		return known
 	})
-	if from.Orders.Currency != "" && from.Orders.Currency != p.Orders.Currency { // sums hold one currency, the customer's first
-		from.Orders.ValueMicros = 0
-		for i := range from.Orders.Recent {
-			o := &from.Orders.Recent[i]
-			pb.RecordRevalued(from, *o, -o.ValueMicros, now)
-			o.ValueMicros = 0
-		}
+	if from.Orders.Currency != "" && from.Orders.Currency != p.Orders.Currency {
+		exchange(from, p.Orders.Currency, now, pb)
 	}
 	for _, t := range [][2]*profile.Tally{
 		{&p.Orders.Tally, &from.Orders.Tally}, {&p.Views.Tally, &from.Views.Tally}, {&p.Visits, &from.Visits}, {&p.Sent, &from.Sent},
@@ -96,8 +105,27 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	return carts
 }
 
+// exchange makes p's sums hold another currency. What is not remembered order by
+// order is left out of them.
+func exchange(p *profile.Profile, currency string, now int64, pb *playbook.Playbook) {
+	sum := int64(0)
+	for i := range p.Orders.Recent {
+		o := &p.Orders.Recent[i]
+		before := o.Counts()
+		switch o.Currency {
+		case "":
+			o.Currency = p.Orders.Currency
+		case currency:
+			o.Currency = ""
+		}
+		sum += o.Counts()
+		pb.RecordRevalued(p, *o, o.Counts()-before, now)
+	}
+	p.Orders.Currency, p.Orders.ValueMicros = currency, sum
+}
+
 // mergeCarts takes over the carts that no order has closed, as if the order had
-// come last; one with an id that is known already adds its items to that cart.
+// come last; one with an id that is known already is that cart.
 func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 	for _, k := range carts {
 		if last := p.Orders.Last; last > 0 && k.ChangedAt <= last+ClockSkew {
@@ -106,9 +134,16 @@ func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 		same := slices.IndexFunc(p.Carts, func(x profile.Cart) bool { return x.ID != "" && x.ID == k.ID })
 		if same >= 0 {
 			x := &p.Carts[same]
-			for _, i := range k.Items {
-				x.Items = add(x.Items, i)
+			switch { // what was told whole holds what was changed before, under either name
+			case k.ChangedAt <= x.WholeAt:
+			case x.ChangedAt <= k.WholeAt:
+				x.Items = k.Items
+			default:
+				for _, i := range k.Items {
+					x.Items = add(x.Items, i)
+				}
 			}
+			x.WholeAt = max(x.WholeAt, k.WholeAt)
 			x.ChangedAt = max(x.ChangedAt, k.ChangedAt)
 			started = append(started, x.StartedAt)
 			x.Done = slices.Compact(slices.Sorted(slices.Values(append(x.Done, k.Done...))))
@@ -139,7 +174,7 @@ func clamp(p *profile.Profile, now int64) {
 		at(&p.Orders.Recent[i].At)
 	}
 	for i := range p.Carts {
-		at(&p.Carts[i].StartedAt, &p.Carts[i].ChangedAt)
+		at(&p.Carts[i].StartedAt, &p.Carts[i].ChangedAt, &p.Carts[i].WholeAt)
 	}
 	for i := range p.Views.Recent {
 		at(&p.Views.Recent[i].At)
