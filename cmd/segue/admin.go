@@ -28,7 +28,8 @@ type admin struct {
 	customers http.HandlerFunc
 
 	mu    sync.Mutex
-	ready map[string]string // station → why it is not ready; "" when it is
+	ready map[string]string    // station → why it is not ready; "" when it is
+	gauge *prometheus.GaugeVec // of the same
 }
 
 // newAdmin listens at once, so that a port in use stops a process before it
@@ -39,7 +40,8 @@ func newAdmin(c Admin) (*admin, error) {
 		return nil, fmt.Errorf("admin.listen: %w", err)
 	}
 	a := &admin{listener: listener, token: c.Token, registry: prometheus.NewRegistry(), ready: map[string]string{}}
-	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.gauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "segue_ready", Help: "1 when the station is ready; /readyz says why not."}, []string{"station"})
+	a.registry.MustRegister(a.gauge, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return a, nil
 }
 
@@ -48,12 +50,14 @@ func (a *admin) readiness(station string) func(ok bool, why string) {
 	set := func(ok bool, why string) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
+		is := 0.0
 		if ok {
-			why = ""
+			why, is = "", 1
 		} else if why == "" {
 			why = "not ready"
 		}
 		a.ready[station] = why
+		a.gauge.WithLabelValues(station).Set(is)
 	}
 	set(false, "starting")
 	return set

@@ -91,7 +91,7 @@ type Collector struct {
 type Customer struct {
 	// Dir is where this process keeps its share of the profiles.
 	Dir string `koanf:"dir"`
-	// Memory bounds profiles and caches; the process takes somewhat more.
+	// Memory is what a process with this station may take, all in all.
 	Memory Size `koanf:"memory"`
 	// Salt goes into draws (holdout, subjects): another salt, other customers.
 	Salt string `koanf:"salt"`
@@ -144,7 +144,7 @@ func DefaultConfig() Config {
 		Topics:    Topics{Partitions: 16, ReplicationFactor: -1},
 		Collector: Collector{Listen: "127.0.0.1:8080"},
 		Customer:  Customer{Dir: "segue-state", Memory: 512 << 20},
-		Sender:    Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 4}},
+		Sender:    Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8}},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
 		Log:       Log{Level: slog.LevelInfo, Format: "text"},
 	}

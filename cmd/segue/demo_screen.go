@@ -21,7 +21,7 @@ const (
 // showDemo shows what see returns until ctx ends: on a terminal in place, else
 // as lines.
 func showDemo(ctx context.Context, out io.Writer, see func() (*scene, []string)) {
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file, ok := out.(*os.File); ok && isTerminal(out) {
 		showScreen(ctx, file, see)
 		return
 	}

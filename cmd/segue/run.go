@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 )
@@ -78,7 +77,7 @@ the other commands find it, and creates the topics by itself.
 	settingFlag(flags, "embedded", "kafka.embedded", "`DIR` of a broker inside this process: for trying, not for production")
 	settingFlag(flags, "admin", "admin.listen", "`HOST:PORT` of metrics, health and customers")
 	settingFlag(flags, "listen", "collector.listen", "`HOST:PORT` of the collector")
-	settingFlag(flags, "memory", "customer.memory", "`SIZE` that profiles and caches may take, as 2GiB")
+	settingFlag(flags, "memory", "customer.memory", "`SIZE` that a process with a customer station may take, as 2GiB")
 	settingFlag(flags, "accept-refold", "customer.accept_refold", "decide again what another version had decided before a crash")
 	settingFlag(flags, "smtp", "sender.smtp.address", "`HOST:PORT` of the SMTP relay")
 	settingFlag(flags, "log-level", "log.level", "`LEVEL` of the log: debug, info, warn or error")
@@ -108,6 +107,7 @@ func chosen(args []string) ([]station, error) {
 // runStations runs until ctx ends or one of them fails, and waits for all.
 func runStations(ctx context.Context, l *loaded, picked []station, logTo io.Writer) error {
 	log := l.Log.logger(logTo)
+	l.limitMemory(picked)
 	admin, err := newAdmin(l.Admin)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func runStations(ctx context.Context, l *loaded, picked []station, logTo io.Writ
 		defer stop()
 		log.Warn("embedded Kafka is for trying Segue, not for production", "dir", l.Kafka.Embedded, "brokers", l.Kafka.Brokers)
 	}
-	if err := l.checkTopics(ctx); err != nil {
+	if err := l.checkTopics(ctx, log); err != nil {
 		return err
 	}
 	kafka, err := l.Kafka.options()
@@ -173,14 +173,4 @@ func ofStation(name string, err error) error {
 		errs = append(errs, ofStation(name, err))
 	}
 	return errors.Join(errs...)
-}
-
-// checkTopics refuses to start on topics that a station would misread.
-func (l *loaded) checkTopics(ctx context.Context) error {
-	client, err := l.Kafka.client(ctx)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	return checkTopics(ctx, kadm.NewClient(client), l.Prefix)
 }

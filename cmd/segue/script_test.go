@@ -50,10 +50,12 @@ func TestKafkaScripts(t *testing.T) {
 // runScripts gives scripts, beside what prepare sets, addresses to listen on as
 // FREE1 to FREE3, a mail server's as SMTP, and INBOX where its mails can be read.
 func runScripts(t *testing.T, dir string, prepare func(*testscript.Env) error) {
+	commands := administration()
+	commands["await"], commands["until"], commands["post"] = await, until, post
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await, "post": post},
+		Cmds:                commands,
 		Setup: func(env *testscript.Env) error {
 			if err := prepare(env); err != nil {
 				return err

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -66,4 +68,22 @@ func decoded(topic string, value []byte) (json.RawMessage, error) {
 func quoted(s string) json.RawMessage {
 	text, _ := json.Marshal(s) // a string always marshals
 	return text
+}
+
+// onOneLine is s without what would break a line, or a terminal.
+func onOneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
+// counted is n of what, in words.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -48,7 +48,7 @@ func startCustomer(p process) (func(context.Context) error, error) {
 		return nil, err
 	}
 	s, err := customer.New(customer.Config{
-		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance, Dir: p.Customer.Dir, Memory: int64(p.Customer.Memory),
+		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance, Dir: p.Customer.Dir, Memory: p.Customer.stationMemory(),
 		Salt: p.Customer.Salt, AcceptRefold: p.Customer.AcceptRefold,
 		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})

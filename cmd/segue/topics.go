@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -33,22 +30,33 @@ func newTopicsCommand() *cobra.Command {
 }
 
 func newTopicsCreateCommand() *cobra.Command {
+	var expected expectation
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make the topics that are missing",
 		Long: `Make the topics that are missing. What is there stays as it is and is compared:
 a difference is printed and fails the command. When events is there already, the
-others get as many partitions as it has.`,
-		Example: `  segue topics create
+others get as many partitions as it has.
+
+How many partitions that is cannot be changed later. Say what to expect in a few
+years, and the number is chosen, with its reasons; on a terminal you are asked.
+Or say the number: --partitions, or topics.partitions.`,
+		Example: `  segue topics create --customers 2000000 --events-per-second 500
   segue topics create --partitions 16 --replication-factor 3 --prefix staging-`,
 		Args: takes(),
-		RunE: withCluster(func(ctx context.Context, out io.Writer, l *loaded, cluster *kadm.Client) error {
-			if err := createTopics(ctx, cluster, &l.Config, out); err != nil {
-				return err
-			}
-			return checkTopics(ctx, cluster, l.Prefix)
-		}),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withCluster(func(ctx context.Context, out io.Writer, l *loaded, cluster *kadm.Client) error {
+				if err := expected.choose(ctx, cmd, l, cluster); err != nil {
+					return err
+				}
+				if err := createTopics(ctx, cluster, &l.Config, out); err != nil {
+					return err
+				}
+				return checkTopics(ctx, cluster, l.Prefix)
+			})(cmd, args)
+		},
 	}
+	expected.flags(cmd.Flags())
 	settingFlag(cmd.Flags(), "partitions", "topics.partitions", "`N` partitions of events and of all that is keyed by customer")
 	settingFlag(cmd.Flags(), "replication-factor", "topics.replication_factor", "`N` copies; -1 is the cluster's default")
 	return cmd
@@ -223,70 +231,4 @@ func listTopics(ctx context.Context, cluster *kadm.Client, prefix string) (kadm.
 		return errors.Is(t.Err, kerr.UnknownTopicOrPartition)
 	})
 	return all, all.Error()
-}
-
-// errTopics is what checkTopics's error wraps when the cluster answered, but
-// not as it should.
-var errTopics = errors.New("topics are not as they should be")
-
-// checkTopics compares the cluster with schemas.Topics. The error has a line
-// per difference.
-func checkTopics(ctx context.Context, cluster *kadm.Client, prefix string) error {
-	there, err := listTopics(ctx, cluster, prefix)
-	if err != nil {
-		return err
-	}
-	described, err := cluster.DescribeTopicConfigs(ctx, there.Names()...)
-	if err != nil {
-		return fmt.Errorf("describe topics: %w", err)
-	}
-	var lines []string
-	for _, t := range schemas.Topics {
-		name := prefix + t.Name
-		if !there.Has(name) {
-			lines = append(lines, name+": missing")
-			continue
-		}
-		got, err := described.On(name, nil)
-		if err = errors.Join(err, got.Err); err != nil {
-			return fmt.Errorf("describe topic %s: %w", name, err)
-		}
-		settings := map[string]string{}
-		for _, c := range got.Configs {
-			settings[c.Key] = c.MaybeValue()
-		}
-		want := partitionsOf(t, len(there[prefix+schemas.Events].Partitions))
-		if want == 0 { // events is missing, which has its own line
-			want = len(there[name].Partitions)
-		}
-		for _, d := range differences(t, want, len(there[name].Partitions), settings) {
-			lines = append(lines, name+": "+d)
-		}
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w:\n  %s\nmissing ones are made by: segue topics create", errTopics, strings.Join(lines, "\n  "))
-}
-
-// differences compares one topic with what t needs. Records may be kept longer.
-func differences(t schemas.Topic, want, partitions int, settings map[string]string) (lines []string) {
-	if partitions != want {
-		lines = append(lines, fmt.Sprintf("partitions: got %d, want %d", partitions, want))
-	}
-	needs := t.Config(false)
-	for _, key := range slices.Sorted(maps.Keys(needs)) {
-		got := settings[key]
-		if got == needs[key] || key == "retention.ms" && keptLonger(got, needs[key]) {
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("%s: got %s, want %s", key, got, needs[key]))
-	}
-	return lines
-}
-
-func keptLonger(got, want string) bool {
-	g, errGot := strconv.ParseInt(got, 10, 64)
-	w, errWant := strconv.ParseInt(want, 10, 64)
-	return errGot == nil && errWant == nil && (g < 0 || g > w)
 }

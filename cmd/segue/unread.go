@@ -47,3 +47,33 @@ func (u unread) take(r *kgo.Record) bool {
 	}
 	return ok
 }
+
+// fromStart are the options of a client that reads topics to their end.
+func fromStart(topics ...string) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.ConsumeTopics(topics...),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // or the end of a transaction would never be reached
+	}
+}
+
+// readToEnd hands on what is left, in the order of each partition.
+func readToEnd(ctx context.Context, client *kgo.Client, left unread, take func(*kgo.Record) error) error {
+	for len(left) > 0 {
+		fetches := client.PollFetches(ctx)
+		if err := errors.Join(ctx.Err(), fetches.Err()); err != nil {
+			return err
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			if !left.take(r) || r.Attrs.IsControl() {
+				continue
+			}
+			if err := take(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
