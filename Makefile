@@ -1,8 +1,11 @@
 # make demo        a real shop's year in about a minute
 # make check test  everything that needs Go alone
-# make test-kafka  the same promises on a real Kafka (Java 17 and Maven, or SEGUE_TEST_BROKERS)
+# make test-kafka  the same promises on a real Kafka (Java 17, Maven and Python 3)
+# make simulate    the runtime against a model of Kafka, faults at every step
+# make torture     processes and a real Kafka, killed under load
+# make bench       what it costs, beside Kafka Streams
 
-.PHONY: build demo test test-kafka race fuzz check generate clean
+.PHONY: build demo test test-kafka race fuzz simulate torture bench check generate clean
 
 build:
 	go build -o bin/segue ./cmd/segue
@@ -24,6 +27,18 @@ race:
 FUZZTIME ?= 20s
 fuzz:
 	.ci/fuzz $(FUZZTIME)
+
+# A seed that fails is printed, with the command that replays it.
+SEEDS ?= 10000
+simulate:
+	go test ./processors/stream -run '^TestSimulate$$' -timeout 24h -v -seeds $(SEEDS)
+
+KILLS ?= 20
+torture:
+	go run ./benchmarks/torture -kills $(KILLS) $(TORTURE)
+
+bench:
+	deploy/kafka/run go run ./benchmarks/compare $(BENCH)
 
 check:
 	.ci/check
