@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/benchmarks/workload"
+	"segue/deploy"
+	"segue/processors/customer"
+	"segue/processors/stream"
+	"segue/schemas"
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+// station measures the customer station with the shipped playbook, and how its
+// cost grows with segments.
+func (b *bench) station(ctx context.Context) error {
+	b.title("The customer station", "Two weeks of a shop, read from an empty state to a graceful stop: whole is the process, fold alone is its task in memory, "+
+		"encoding and Kafka left out, with the wake-ups that come before a customer's own events.")
+	pb, err := shopPlaybook(-1)
+	if err != nil {
+		return err
+	}
+	sizes := []workload.Shop{b.shop(10_000, 300_000), b.shop(100_000, 2_000_000)}
+	if b.large {
+		sizes = append(sizes, b.shop(1_000_000, 16_000_000))
+	}
+	t := table{{"customers", "events", "profile, B", "wake-ups/event", "µs CPU/event, whole", "until committed", "second half", "fold alone", "resident, MB", "broker µs/event", "to Kafka, B/event"}}
+	whole, alone := line{name: "whole process"}, line{name: "fold alone"}
+	for _, shop := range sizes {
+		var wholes, committed, warm, folds, peaks, broker, kafka series
+		var fold folded
+		for range b.rounds {
+			c, err := b.runStation(ctx, shop, pb)
+			if err != nil {
+				return err
+			}
+			if fold, err = foldAlone(shop, pb); err != nil {
+				return err
+			}
+			b.progress("station: %v: %s µs/event whole, %s fold alone", shop.Workload, figure(c.whole), figure(fold.cpu))
+			wholes, committed, warm, folds = append(wholes, c.whole), append(committed, c.committed), append(warm, c.warm), append(folds, fold.cpu)
+			peaks, broker, kafka = append(peaks, c.peak), append(broker, c.broker), append(kafka, c.kafka)
+		}
+		t.row(workload.Count(shop.Customers), workload.Count(shop.Events), figure(fold.profile), figure(fold.wakes), wholes.String(), committed.String(), warm.String(), folds.String(),
+			peaks.String(), broker.String(), kafka.String())
+		whole.add(float64(shop.Customers), wholes.median())
+		alone.add(float64(shop.Customers), folds.median())
+	}
+	t.write(b.out)
+	if err := b.chart("station-by-customers.svg", "The customer station by customers", "customers", "µs CPU/event", whole, alone); err != nil {
+		return err
+	}
+	return b.bySegments(ctx)
+}
+
+func (b *bench) bySegments(ctx context.Context) error {
+	t := table{{"segments", "µs CPU/event, whole", "fold alone"}}
+	whole, alone := line{name: "whole process"}, line{name: "fold alone"}
+	shop := b.shop(20_000, 300_000)
+	for _, segments := range []int{1, 4, 16, 64} {
+		pb, err := shopPlaybook(segments)
+		if err != nil {
+			return err
+		}
+		c, err := b.runStation(ctx, shop, pb)
+		if err != nil {
+			return err
+		}
+		fold, err := foldAlone(shop, pb)
+		if err != nil {
+			return err
+		}
+		b.progress("station: %d segments: %s µs/event whole, %s fold alone", segments, figure(c.whole), figure(fold.cpu))
+		t.row(fmt.Sprint(segments), figure(c.whole), figure(fold.cpu))
+		whole.add(float64(segments), c.whole)
+		alone.add(float64(segments), fold.cpu)
+	}
+	t.write(b.out)
+	return b.chart("station-by-segments.svg", "The customer station by segments", "segments", "µs CPU/event", whole, alone)
+}
+
+// shop ends now, so that nothing is due after it but what is really ahead.
+func (b *bench) shop(customers, events int) workload.Shop {
+	const weeks = 14 * 24 * time.Hour
+	return workload.Shop{Workload: workload.Workload{Seed: b.seed, Customers: customers}, Events: events, Start: time.Now().Add(-weeks), Duration: weeks}
+}
+
+// segmentsOf is that part of the shipped playbook.
+var segmentsOf = regexp.MustCompile(`(?ms)^segments:\n.*?^journeys:`)
+
+// shopPlaybook is the one that Segue is shipped with, or the same with that many
+// segments instead of its own.
+func shopPlaybook(segments int) (*playbook.Playbook, error) {
+	yaml, files, err := playbook.ReadFS(deploy.Files, deploy.Playbook)
+	if err != nil {
+		return nil, err
+	}
+	if segments >= 0 {
+		var s strings.Builder
+		s.WriteString("segments:\n")
+		for i := range segments {
+			fmt.Fprintf(&s, "  looks-%d:\n    enter: views.within(days(%d)) >= %d && orders.within(days(30)) < %d\n", i, 1+i%14, 2+i%5, 1+i%3)
+		}
+		s.WriteString("\njourneys:")
+		yaml = segmentsOf.ReplaceAllLiteral(yaml, []byte(s.String()))
+	}
+	return playbook.Parse(deploy.Playbook, yaml, files)
+}
+
+// runStation writes a shop's events to topics of their own, and runs the station
+// over them.
+func (b *bench) runStation(ctx context.Context, shop workload.Shop, pb *playbook.Playbook) (cost, error) {
+	prefix := b.id("run") + "-"
+	var topics []string
+	for _, topic := range schemas.Topics {
+		partitions := int32(1)
+		if topic.Partitioned {
+			partitions = b.cluster.partitions
+		}
+		if err := b.cluster.create(ctx, partitions, topic.Config(true), prefix+topic.Name); err != nil {
+			return cost{}, err
+		}
+		topics = append(topics, prefix+topic.Name)
+	}
+	if err := b.produceShop(ctx, prefix, shop, pb); err != nil {
+		return cost{}, err
+	}
+	ends, err := b.cluster.ends(ctx, prefix+schemas.Events)
+	if err != nil {
+		return cost{}, err
+	}
+	r := run{id: prefix, load: load{Workload: shop.Workload, topic: prefix + schemas.Events, memory: 1 << 30}}
+	c, _, err := b.measured(ctx, station, r, total(ends), prefix+schemas.SegmentChanges, prefix+schemas.Deliveries, prefix+schemas.DeadLetters)
+	if err != nil {
+		return c, err
+	}
+	dead, err := b.cluster.ends(ctx, prefix+schemas.DeadLetters)
+	if err != nil {
+		return c, err
+	}
+	if n := total(dead); n > 0 {
+		return c, fmt.Errorf("%s%s holds %d records, want none: every event of the workload can be folded", prefix, schemas.DeadLetters, n)
+	}
+	if err := os.RemoveAll(b.folder(r.id)); err != nil {
+		return c, err
+	}
+	return c, b.cluster.drop(ctx, topics...)
+}
+
+func (b *bench) produceShop(ctx context.Context, prefix string, shop workload.Shop, pb *playbook.Playbook) error {
+	version := &kgo.Record{Topic: prefix + schemas.Playbooks, Key: []byte(pb.Version), Value: schemas.Encode(pb.Message())}
+	if err := b.cluster.client.ProduceSync(ctx, version).FirstErr(); err != nil {
+		return err
+	}
+	manual, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.brokers), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		return err
+	}
+	defer manual.Close()
+	for p := range b.cluster.partitions {
+		inForce := &kgo.Record{Topic: prefix + schemas.Events, Partition: p, Timestamp: shop.Start,
+			Value: schemas.Encode(&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}})}
+		if err := manual.ProduceSync(ctx, inForce).FirstErr(); err != nil {
+			return err
+		}
+	}
+	return b.cluster.produceAll(ctx, func(yield func(*kgo.Record) bool) {
+		for act := range shop.All {
+			if !yield(&kgo.Record{Topic: prefix + schemas.Events, Key: workload.Key(act.Customer), Timestamp: act.At, Value: schemas.Encode(act.Event)}) {
+				return
+			}
+		}
+	})
+}
+
+// folded is what the task alone took.
+type folded struct {
+	cpu     float64 // µs per event
+	wakes   float64 // wake-ups per event
+	profile float64 // bytes, when all was folded
+}
+
+// foldAlone folds a shop's events in this process.
+func foldAlone(shop workload.Shop, pb *playbook.Playbook) (f folded, err error) {
+	task := customer.NewTask(onlyPlaybook{pb}, customer.TaskOptions{Salt: "benchmark"})
+	if err := task.Load(context.Background(), pb.Version); err != nil {
+		return f, err
+	}
+	type event struct {
+		customer int
+		at       int64
+		value    []byte
+	}
+	type known struct {
+		profile *profile.Profile
+		next    int64
+	}
+	const batch = 50_000
+	var events []event
+	customers := make([]known, shop.Customers)
+	var took time.Duration // of CPU, with the garbage that it makes
+	wakes := 0
+	fold := func() error {
+		began, err := usageOf(os.Getpid())
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			k := &customers[e.customer]
+			if k.profile == nil {
+				k.profile = task.New(string(workload.Key(e.customer)))
+			}
+			for k.next != 0 && k.next < e.at {
+				due := k.next
+				wakes++
+				if _, k.next, err = task.Advance(k.profile, stream.Input{Key: k.profile.Customer, Now: due, Offset: -1, Version: pb.Version}); err != nil {
+					return err
+				}
+			}
+			if _, k.next, err = task.Advance(k.profile, stream.Input{Key: k.profile.Customer, Now: e.at, Value: e.value, Version: pb.Version}); err != nil {
+				return err
+			}
+		}
+		ended, err := usageOf(os.Getpid())
+		took += ended.cpu - began.cpu
+		events = events[:0]
+		return err
+	}
+	for act := range shop.All {
+		events = append(events, event{act.Customer, act.At.UnixMilli(), schemas.Encode(act.Event)})
+		if len(events) == batch {
+			if err := fold(); err != nil {
+				return f, err
+			}
+		}
+	}
+	if err := fold(); err != nil {
+		return f, err
+	}
+	total, met := 0, 0
+	for _, k := range customers {
+		if k.profile != nil {
+			total += len(task.Encode(nil, k.profile))
+			met++
+		}
+	}
+	n := float64(shop.Events)
+	return folded{float64(took.Nanoseconds()) / 1e3 / n, float64(wakes) / n, float64(total) / float64(met)}, nil
+}
+
+// onlyPlaybook is a shelf with one playbook.
+type onlyPlaybook struct{ pb *playbook.Playbook }
+
+// Playbook returns it, whatever version is asked for.
+func (o onlyPlaybook) Playbook(context.Context, string) (*playbook.Playbook, error) {
+	return o.pb, nil
+}
