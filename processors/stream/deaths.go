@@ -77,6 +77,8 @@ func (d *deaths) took(id int32, m, span int64) (isolated bool, err error) {
 		now.At, now.Count = m, former.Count+1
 		if now.Alone != 0 {
 			now.Tries++
+		} else { // none before Until was a record that kills: it lies beyond
+			now.Until += former.Until - m + span
 		}
 	case d.met(id) && former.At == m:
 		now.Count = former.Count + 1

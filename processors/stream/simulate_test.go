@@ -181,8 +181,8 @@ func (w *simulation) settle(what string, done func() bool) {
 			w.failf("%s: no end of it\n%s", what, w.state())
 			return
 		}
-		if w.step() {
-			w.advance(true)
+		if idle := w.step(); idle || w.rng.IntN(20) == 0 {
+			w.advance(idle)
 		}
 		for _, m := range w.machines {
 			m.rests = time.Time{} // what ended begins again at once

@@ -32,6 +32,8 @@ type simulation struct {
 	leap       time.Duration    // the wall clock is ahead of all timers by it
 	held       map[int32]commit // of the group, as last checked
 	number     map[int32]int
+	floors     [4]int64 // of the partitions, when retained
+	retained   time.Time
 	foreign    *modelTxn // a collector's transaction, over events
 
 	trouble map[string]int // one request in so many is hit, by kind; 0: none
@@ -423,12 +425,7 @@ func (w *simulation) happen() {
 		}
 		w.count("compactions")
 	case 5:
-		for p, l := range w.b.logs["events"] {
-			if floor := w.floor(int32(p)); floor > l.start {
-				l.truncate(l.start + w.rng.Int64N(floor-l.start+1))
-				w.count("retentions")
-			}
-		}
+		w.retain()
 	case 6, 7:
 		w.collect()
 	case 8:
@@ -444,6 +441,22 @@ func (w *simulation) happen() {
 			w.grow()
 		}
 	}
+}
+
+// retain deletes what lies before a floor of a while ago: not even who was
+// frozen since then needs it.
+func (w *simulation) retain() {
+	if time.Since(w.retained) < 30*time.Second {
+		return
+	}
+	for p, l := range w.b.logs["events"] {
+		if floor := w.floors[p]; floor > l.start {
+			l.truncate(l.start + w.rng.Int64N(floor-l.start+1))
+			w.count("retentions")
+		}
+		w.floors[p] = w.floor(int32(p))
+	}
+	w.retained = time.Now()
 }
 
 // collect begins or ends a transaction of somebody else over events.

@@ -369,25 +369,30 @@ func (p *Processor[S, D]) restore(ctx context.Context, x *partition[S, D]) error
 // readProfiles reads a partition of profiles to its end, which a transaction
 // that is not decided yet may hold back.
 func (p *Processor[S, D]) readProfiles(ctx context.Context, id int32, take func(*kgo.Record) error) error {
-	end, err := p.cluster.Ends(ctx, p.profiles)
-	if err != nil {
-		return err
-	}
 	first, err := p.cluster.Starts(ctx, p.profiles)
 	if err != nil {
 		return err
 	}
-	if end[id] <= first[id] {
-		return nil
-	}
-	return p.cluster.Read(ctx, p.profiles, id, first[id], func(r *kgo.Record) (bool, error) {
-		if !r.Attrs.IsControl() {
-			if err := take(r); err != nil {
-				return false, err
-			}
+	// Another owner may flush a key beyond the end while its record below is
+	// compacted away: to the end again, until that has not moved.
+	for next := first[id]; ; {
+		end, err := p.cluster.Ends(ctx, p.profiles)
+		if err != nil || end[id] <= next {
+			return err
 		}
-		return r.Offset+1 >= end[id], nil
-	})
+		err = p.cluster.Read(ctx, p.profiles, id, next, func(r *kgo.Record) (bool, error) {
+			next = r.Offset + 1
+			if !r.Attrs.IsControl() {
+				if err := take(r); err != nil {
+					return false, err
+				}
+			}
+			return next >= end[id], nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // refold folds silently what is committed and not in the store.
