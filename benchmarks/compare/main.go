@@ -8,7 +8,7 @@
 // resident memory and bytes written by /proc, progress by what they commit,
 // bytes to Kafka by the size of topics, answers by reading topics.
 //
-//	deploy/kafka/run go run ./benchmarks/compare             everything, about ten minutes
+//	deploy/kafka/run go run ./benchmarks/compare             everything, about a quarter of an hour
 //	deploy/kafka/run go run ./benchmarks/compare latency     one measurement
 //
 // Not obvious: what a figure says depends on what else the machine does; the
@@ -80,15 +80,15 @@ func compare() error {
 	defaults := load{events: 2_000_000, memory: 512 << 20}
 	var (
 		brokers    = flag.String("brokers", os.Getenv("SEGUE_TEST_BROKERS"), "`ADDRESS` of the one broker, on this machine (SEGUE_TEST_BROKERS)")
-		loads      = flag.String("loads", "100k,1M,1M~1.1,1M:1500*1M@2GiB", "loads for throughput: "+loadSyntax)
+		loads      = flag.String("loads", "100k,1M,1M~1.1,1M:1500*500k@2GiB", "loads for throughput: "+loadSyntax)
 		partitions = flag.Int("partitions", 16, "partitions of every topic")
 		seed       = flag.Uint64("seed", 1, "of the workload")
 		rounds     = flag.Int("rounds", 3, "how often engines take turns")
 		gogc       = flag.String("gogc", cmp.Or(os.Getenv("GOGC"), "100"), "GOGC of our processes")
 		large      = flag.Bool("large", false, "measure 10M customers too, and the station at 1M; wants 10 GB of disk and half an hour more")
 		pictures   = flag.String("pictures", "bin/benchmarks", "`FOLDER` for pictures and profiles")
-		kills      = flag.Int("kills", 10, "how often Segue is killed for restore")
-		seconds    = flag.Duration("for", 15*time.Second, "how long each latency is measured")
+		kills      = flag.Int("kills", 5, "how often Segue is killed for restore")
+		seconds    = flag.Duration("for", 10*time.Second, "how long each latency is measured")
 	)
 	flag.Usage = usageText
 	flag.Parse()

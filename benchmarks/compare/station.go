@@ -28,7 +28,7 @@ func (b *bench) station(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sizes := []workload.Shop{b.shop(10_000, 300_000), b.shop(100_000, 2_000_000)}
+	sizes := []workload.Shop{b.shop(10_000, 300_000), b.shop(100_000, 1_000_000)}
 	if b.large {
 		sizes = append(sizes, b.shop(1_000_000, 16_000_000))
 	}

@@ -204,7 +204,12 @@ func (p *Processor[S, D]) fold(ctx context.Context, fetches kgo.Fetches) error {
 		if t.LastStableOffset >= 0 {
 			x.limit = min(x.limit, t.LastStableOffset)
 		}
-		for _, r := range t.Records {
+		for i, r := range t.Records {
+			if i%warmAhead == 0 {
+				for _, next := range t.Records[i:min(i+warmAhead, len(t.Records))] {
+					x.fold.warm(next.Key)
+				}
+			}
 			if err = p.foldRecord(ctx, x, r); err != nil {
 				err = p.suspected(x.id, err)
 				return

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,25 +19,30 @@ import (
 
 // simDisk is a machine's disk. A new life gets what a crash left of it.
 type simDisk struct {
-	w      *simulation
-	rng    *rand.Rand
-	mem    *vfs.MemFS
-	full   time.Time       // nothing can be written before
-	fate   uint64          // of what a crash leaves
-	rotten map[string]bool // files with a flipped byte
+	w    *simulation
+	rng  *rand.Rand
+	mem  *vfs.MemFS
+	full time.Time // nothing can be written before
+	fate uint64    // of what a crash leaves
+
+	mu     sync.Mutex
+	rotten map[string]rot // by path
+}
+
+// rot is a byte that is read as another.
+type rot struct {
+	at   int64
+	flip byte
 }
 
 func newSimDisk(w *simulation) *simDisk {
-	return &simDisk{w: w, rng: w.rng, mem: vfs.NewCrashableMem(), rotten: map[string]bool{}}
+	return &simDisk{w: w, rng: w.rng, mem: vfs.NewCrashableMem(), rotten: map[string]rot{}}
 }
 
 // fs is the disk as one life sees it.
 func (d *simDisk) fs() vfs.FS {
 	mem := d.mem
-	return errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if d.rotten[op.Path] && op.Kind == errorfs.OpFileReadAt && op.Offset == 0 {
-			d.w.gate() // Pebble tries to read it, in vain, without end
-		}
+	return errorfs.Wrap(rottenFS{mem, d}, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if d.mem != mem || !time.Now().Before(d.full) { // a dead life does as it likes
 			return nil
 		}
@@ -50,6 +56,60 @@ func (d *simDisk) fs() vfs.FS {
 		}
 		return nil
 	}))
+}
+
+// rottenFS shows what rotted, as long as a thread of a process runs. Pebble
+// tries again without end what it does by itself, and would never rest.
+type rottenFS struct {
+	vfs.FS
+	d *simDisk
+}
+
+func (f rottenFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.Open(name, opts...)
+	return rottenFile{file, f.d, name}, err
+}
+
+func (f rottenFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.d.move(name, "")
+	return f.FS.Create(name, c)
+}
+
+func (f rottenFS) Rename(from, to string) error {
+	f.d.move(from, to)
+	return f.FS.Rename(from, to)
+}
+
+func (f rottenFS) Remove(name string) error {
+	f.d.move(name, "")
+	return f.FS.Remove(name)
+}
+
+func (d *simDisk) move(from, to string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r, ok := d.rotten[from]; ok {
+		delete(d.rotten, from)
+		if to != "" {
+			d.rotten[to] = r
+		}
+	}
+}
+
+type rottenFile struct {
+	vfs.File
+	d    *simDisk
+	name string
+}
+
+func (f rottenFile) ReadAt(p []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(p, at)
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if r, ok := f.d.rotten[f.name]; ok && f.d.w.busy.Load() && at <= r.at && r.at < at+int64(n) {
+		p[r.at-at] ^= r.flip
+	}
+	return n, err
 }
 
 func (d *simDisk) troubled() bool {
@@ -133,9 +193,8 @@ func (d *simDisk) fortune(name string) *rand.Rand {
 	return rand.New(rand.NewPCG(d.fate, h.Sum64()))
 }
 
-// rot flips a byte in the first block of the newest table; done: there was
-// one. Where it opens, Pebble would read it for its statistics without end.
-func (d *simDisk) rot() (done bool) {
+// rots flips a byte of the newest table; done: there was one.
+func (d *simDisk) rots() (done bool) {
 	names, err := d.mem.List("state/")
 	if err != nil {
 		return false
@@ -145,14 +204,12 @@ func (d *simDisk) rot() (done bool) {
 		return false
 	}
 	at := "state/" + slices.Max(names)
-	b := contents(d.mem, at)
-	if len(b) == 0 {
+	size := len(contents(d.mem, at))
+	if size == 0 {
 		return false
 	}
 	fortune := d.fortune(at)
-	b[fortune.IntN(min(len(b), 64))] ^= byte(1 + fortune.IntN(255))
-	write(d.mem, at, b)
-	d.rotten[at] = true
+	d.rotten[at] = rot{int64(fortune.IntN(size)), byte(1 + fortune.IntN(255))}
 	return true
 }
 

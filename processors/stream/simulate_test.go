@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -108,7 +109,10 @@ func replay(t *testing.T, seed uint64) {
 // turns in the same order each time.
 func simulate(t *testing.T, seed uint64, verbose bool) (w *simulation) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	defer time.AfterFunc(2*time.Minute, func() { panic(fmt.Sprintf("seed %d hangs", seed)) }).Stop()
+	defer time.AfterFunc(2*time.Minute, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("seed %d hangs", seed))
+	}).Stop()
 	synctest.Test(t, func(*testing.T) {
 		w = newSimulation(seed, verbose)
 		w.run()

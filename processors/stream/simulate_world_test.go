@@ -27,8 +27,7 @@ type simulation struct {
 	machines   []*simMachine
 	threads    []*thread
 	running    *thread
-	resting    atomic.Pointer[chan struct{}] // closed while a thread runs
-	passed     atomic.Int64
+	busy       atomic.Bool      // a thread runs
 	leap       time.Duration    // the wall clock is ahead of all timers by it
 	held       map[int32]commit // of the group, as last checked
 	number     map[int32]int
@@ -68,7 +67,6 @@ func newSimulation(seed uint64, verbose bool) *simulation {
 	rng := rand.New(dice)
 	w := &simulation{seed: seed, rng: rng, dice: dice, partitions: 1 + int32(rng.IntN(4)), held: map[int32]commit{}, number: map[int32]int{}, trouble: map[string]int{},
 		counts: map[string]int{}, verbose: verbose}
-	w.rest()
 	w.b = newModelBroker(rng, w.wall, w.partitions)
 	for _, kind := range requests {
 		w.trouble[kind] = []int{0, 0, 0, 400, 60, 12}[rng.IntN(6)]
@@ -223,27 +221,12 @@ func (w *simulation) threadStep() bool {
 
 // let runs a thread to where it waits next, and Pebble until it rests.
 func (w *simulation) let(t *thread, run func()) {
-	w.passed.Store(0)
-	close(*w.resting.Load())
+	w.busy.Store(true)
 	w.running = t
 	run()
 	w.running = nil
-	w.rest()
+	w.busy.Store(false)
 	synctest.Wait()
-}
-
-func (w *simulation) rest() {
-	c := make(chan struct{})
-	w.resting.Store(&c)
-}
-
-// gate holds up what goes on in the background without end: it must not while
-// nobody does anything, and must let time pass for who waits for that.
-func (w *simulation) gate() {
-	if w.passed.Add(1) > 100 {
-		time.Sleep(time.Millisecond)
-	}
-	<-*w.resting.Load()
 }
 
 // fate looks after a process that just ran.
@@ -262,7 +245,7 @@ func (w *simulation) fate(m *simMachine) {
 			w.tracef("%s loses its disk", m.name)
 			m.disk.lose()
 		case 1:
-			if m.disk.rot() {
+			if m.disk.rots() {
 				w.count("tables corrupted")
 				w.tracef("%s: a byte of a table flips", m.name)
 			}
