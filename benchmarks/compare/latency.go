@@ -114,5 +114,14 @@ func (b *bench) situation(ctx context.Context, s situation) (latencies series, e
 	if want := int(s.window.Seconds() * liveRate / 20); len(latencies) < want {
 		return nil, fmt.Errorf("got %d outputs of live events, want at least %d: it did not keep up", len(latencies), want)
 	}
+	woken := 0
+	for _, a := range arrivals {
+		if a.at == 0 {
+			woken++
+		}
+	}
+	if want := s.load.Customers / 11; s.storm && woken < want {
+		return nil, fmt.Errorf("got %d outputs of wake-ups, want at least %d: the storm is not over", woken, want)
+	}
 	return latencies, nil
 }

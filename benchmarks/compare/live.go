@@ -77,7 +77,8 @@ func (b *bench) live(ctx context.Context, l load, rate int) error {
 	}
 }
 
-// arrival is an output as somebody downstream sees it, in milliseconds.
+// arrival is an output as somebody downstream sees it, in milliseconds. at is 0
+// for a wake-up's.
 type arrival struct{ at, after int64 }
 
 // watch notes, until ctx ends, when outputs can be read committed.
@@ -106,7 +107,7 @@ func (b *bench) watch(ctx context.Context, topic string) ([]arrival, error) {
 			at, broken := workload.OutputAt(r.Value)
 			if broken != nil {
 				err = fmt.Errorf("%s partition %d offset %d: %w", topic, r.Partition, r.Offset, broken)
-			} else if at > 0 { // not a wake-up's
+			} else {
 				arrivals = append(arrivals, arrival{at, now - at})
 			}
 		})

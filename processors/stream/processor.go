@@ -23,6 +23,7 @@ type Processor[S, D any] struct {
 	metrics               *metrics
 	deaths                *deaths
 	suspects              map[int32]map[place]bool // steps that panicked, for as long as the process lives
+	doubts                map[int32]bool           // partitions that were refused once
 	ticks                 map[int32]*tick          // by partition, across sessions
 
 	// What else there is to time and concurrency. A simulation puts its own here.
@@ -75,7 +76,7 @@ func New[S, D any](c Config[S, D]) (*Processor[S, D], error) {
 	}
 	p := &Processor[S, D]{
 		c: c, input: c.Prefix + c.Input, profiles: c.Prefix + c.Profiles, dead: c.Prefix + c.DeadLetters, metrics: m,
-		suspects: map[int32]map[place]bool{}, ticks: map[int32]*tick{}, unready: "not started",
+		suspects: map[int32]map[place]bool{}, doubts: map[int32]bool{}, ticks: map[int32]*tick{}, unready: "not started",
 		now: time.Now, pause: pause,
 	}
 	p.spawn, p.await = p.background.Go, p.background.Wait

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -79,8 +80,9 @@ func (p *Processor[S, D]) taken(id int32) error {
 		return nil
 	}
 	if t.err != nil {
-		return p.suspected(id, t.err)
+		return p.suspected(id, p.doubted(id, t.err))
 	}
+	delete(p.doubts, id)
 	isolated, err := p.deaths.took(id, t.committed.M.Next, int64(p.c.MaxPoll))
 	if err != nil {
 		return err
@@ -91,6 +93,17 @@ func (p *Processor[S, D]) taken(id int32) error {
 	p.goLive(t.partition)
 	p.c.Log.Info("partition is live", "partition", id, "offset", t.fold.pos.Next, "took", p.now().Sub(t.began).Round(time.Millisecond))
 	return p.hook("taken")
+}
+
+// doubted lets a refusal stand only when a new session comes to it again: while
+// this one was taking its time, it may have lost the partition unheard, and what
+// it was told of the group's offset is out of date.
+func (p *Processor[S, D]) doubted(id int32, err error) error {
+	if !errors.As(err, new(fatal)) || p.doubts[id] {
+		return err
+	}
+	p.doubts[id] = true
+	return fmt.Errorf("looking again, since it may be another's by now: %v", err)
 }
 
 // prepare makes what a partition is folded with; for the loop.
