@@ -11,6 +11,8 @@ package fold
 import (
 	"context"
 
+	"github.com/cespare/xxhash/v2"
+
 	"segue/benchmarks/workload"
 	"segue/processors/stream"
 )
@@ -21,8 +23,8 @@ type Task struct {
 	Outputs string
 	// Pads are the words of padding in a state.
 	Pads int
-	// StormAt is when a storm begins; 0: none. Whoever had an event before is
-	// woken within the minute after it, and one in ten puts something out.
+	// StormAt is when a storm begins; 0: none. Every customer is woken within the
+	// minute after it, and one in ten puts something out.
 	StormAt int64
 }
 
@@ -66,10 +68,19 @@ func (t *Task) Advance(s *workload.State, in stream.Input) (decisions []int64, n
 	if s.Apply(&e) {
 		decisions = []int64{e.At}
 	}
-	if in.Now < t.StormAt {
-		next = t.StormAt + int64(s.Hash>>32%60_000)
+	return decisions, t.stormAhead(in), nil
+}
+
+// stormAhead is when the storm reaches a customer; 0: it has, or there is none.
+func (t *Task) stormAhead(in stream.Input) int64 {
+	if t.StormAt == 0 {
+		return 0
 	}
-	return decisions, next, nil
+	due := t.StormAt + int64(xxhash.Sum64String(in.Key)%60_000)
+	if due <= in.Now {
+		return 0
+	}
+	return due
 }
 
 // Compose spells an output.

@@ -420,9 +420,7 @@ func (s *kafkaSession) commitOffsets(ctx context.Context, member string, generat
 // partitioner spreads keys as Java clients do. A record without key says its
 // partition itself: a control record.
 func partitioner() kgo.Partitioner {
-	keyed := kgo.StickyKeyPartitioner(nil)
-	return kgo.BasicConsistentPartitioner(func(topic string) func(*kgo.Record, int) int {
-		byKey := keyed.ForTopic(topic)
+	return kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
 		return func(r *kgo.Record, n int) int {
 			if len(r.Key) == 0 {
 				return int(r.Partition)
@@ -432,7 +430,11 @@ func partitioner() kgo.Partitioner {
 	})
 }
 
+// byKey is Java's default partitioner. It is costly to make, and remembers
+// nothing of records with a key.
+var byKey = kgo.StickyKeyPartitioner(nil).ForTopic("")
+
 // partitionOf is where the key belongs among so many partitions.
 func partitionOf(key string, partitions int) int32 {
-	return int32(kgo.StickyKeyPartitioner(nil).ForTopic("").Partition(&kgo.Record{Key: []byte(key)}, partitions))
+	return int32(byKey.Partition(&kgo.Record{Key: []byte(key)}, partitions))
 }
