@@ -296,19 +296,10 @@ func (t trace) until() string {
 		return "for ever: so says its retention.ms"
 	}
 	return fmt.Sprintf("%s: newest record of %s, retention.ms of %s and segment.ms of %s",
-		shownAt(t.newest.Add(t.retention+t.segment)), shownAt(t.newest), spanOf(t.retention), spanOf(t.segment))
+		shownAt(t.newest.Add(t.retention+t.segment)), shownAt(t.newest), inWords(t.retention), inWords(t.segment))
 }
 
 func shownAt(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
-// spanOf is d in days, if it is a number of them.
-func spanOf(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d > 0 && d%day == 0 {
-		return counted(int(d/day), "day", "days")
-	}
-	return d.String()
-}
 
 // forEver is longer than any log is kept.
 const forEver = 100 * 365 * 24 * time.Hour
