@@ -204,3 +204,17 @@ func (v *storeView[S, D]) close() (err error) {
 	v.index, v.sweep = nil, nil
 	return err
 }
+
+// drainTo fires all up to a frontier, and stands there.
+func (f *fold[S, D]) drainTo(frontier state.Wake) error {
+	if !f.pos.Frontier.Less(frontier) {
+		return nil
+	}
+	if _, err := f.drain(state.Wake{Due: frontier.Due, Key: frontier.Key + "\x00"}, forever); err != nil {
+		return err
+	}
+	if f.pos.Frontier.Less(frontier) {
+		f.pos.Frontier = frontier
+	}
+	return nil
+}

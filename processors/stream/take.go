@@ -379,21 +379,26 @@ func (p *Processor[S, D]) restore(ctx context.Context, x *partition[S, D]) error
 	return nil
 }
 
-// readProfiles reads a partition of profiles to its end, which a transaction
-// that is not decided yet may hold back.
+// readProfiles reads a partition of profiles to its end.
 func (p *Processor[S, D]) readProfiles(ctx context.Context, id int32, take func(*kgo.Record) error) error {
-	first, err := p.cluster.Starts(ctx, p.profiles)
+	return readToEnd(ctx, p.cluster, p.profiles, id, take)
+}
+
+// readToEnd hands on what a partition of a compacted topic holds, to its end,
+// which a transaction that is not decided yet may hold back.
+func readToEnd(ctx context.Context, c cluster, topic string, id int32, take func(*kgo.Record) error) error {
+	first, err := c.Starts(ctx, topic)
 	if err != nil {
 		return err
 	}
 	// Another owner may flush a key beyond the end while its record below is
 	// compacted away: to the end again, until that has not moved.
 	for next := first[id]; ; {
-		end, err := p.cluster.Ends(ctx, p.profiles)
+		end, err := c.Ends(ctx, topic)
 		if err != nil || end[id] <= next {
 			return err
 		}
-		err = p.cluster.Read(ctx, p.profiles, id, next, func(r *kgo.Record) (bool, error) {
+		err = c.Read(ctx, topic, id, next, func(r *kgo.Record) (bool, error) {
 			next = r.Offset + 1
 			if !r.Attrs.IsControl() {
 				if err := take(r); err != nil {
@@ -436,13 +441,8 @@ func (p *Processor[S, D]) refold(ctx context.Context, x *partition[S, D]) error 
 			return fmt.Errorf("fold again: %w", err)
 		}
 	}
-	if f.pos.Frontier.Less(want.Frontier) {
-		if _, err := f.drain(state.Wake{Due: want.Frontier.Due, Key: want.Frontier.Key + "\x00"}, forever); err != nil {
-			return fmt.Errorf("fold again: %w", err)
-		}
-		if f.pos.Frontier.Less(want.Frontier) {
-			f.pos.Frontier = want.Frontier
-		}
+	if err := f.drainTo(want.Frontier); err != nil {
+		return fmt.Errorf("fold again: %w", err)
 	}
 	if x.fresh {
 		return nil

@@ -247,7 +247,12 @@ func (v *verification[S, D]) begin(ctx context.Context, r *Verified, f *fold[S, 
 	if err != nil {
 		return err
 	}
-	err = v.read(ctx, v.Prefix+v.Profiles, r.Partition, func(rec *kgo.Record) error {
+	cluster, err := v.kafka().connect()
+	if err != nil {
+		return err
+	}
+	defer cluster.Close()
+	err = readToEnd(ctx, cluster, v.Prefix+v.Profiles, r.Partition, func(rec *kgo.Record) error {
 		key := string(rec.Key)
 		if !chosen(key) {
 			return nil
@@ -273,31 +278,6 @@ func (v *verification[S, D]) begin(ctx context.Context, r *Verified, f *fold[S, 
 	})
 	f.reset(floor, head)
 	return err
-}
-
-// read hands on what a partition of a topic holds now.
-func (v *verification[S, D]) read(ctx context.Context, topic string, id int32, take func(*kgo.Record) error) error {
-	client, err := kgo.NewClient(v.Kafka...)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	first, err := starts(ctx, client, topic)
-	if err != nil {
-		return err
-	}
-	end, err := ends(ctx, client, topic)
-	if err != nil || end[id] <= first[id] {
-		return err
-	}
-	return read(ctx, v.Kafka, topic, id, first[id], func(r *kgo.Record) (bool, error) {
-		if !r.Attrs.IsControl() {
-			if err := take(r); err != nil {
-				return false, err
-			}
-		}
-		return r.Offset+1 >= end[id], nil
-	})
 }
 
 // fold brings folds to the goal, silently. Of keys that are not chosen only
@@ -348,14 +328,8 @@ func (v *verification[S, D]) fold(ctx context.Context, id int32, goal Position, 
 	}
 	for _, f := range folds {
 		f.pos.Next = max(f.pos.Next, goal.Next)
-		if !f.pos.Frontier.Less(goal.Frontier) {
-			continue
-		}
-		if _, err := f.drain(state.Wake{Due: goal.Frontier.Due, Key: goal.Frontier.Key + "\x00"}, forever); err != nil {
+		if err := f.drainTo(goal.Frontier); err != nil {
 			return err
-		}
-		if f.pos.Frontier.Less(goal.Frontier) {
-			f.pos.Frontier = goal.Frontier
 		}
 	}
 	return nil
