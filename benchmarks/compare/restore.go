@@ -77,42 +77,38 @@ func (b *bench) underLoad(ctx context.Context, e engine, l load, rate int, do fu
 	return errors.Join(err, <-produced)
 }
 
-func (b *bench) killed(ctx context.Context, e engine, l load, times int) (seconds series, err error) {
-	err = b.underLoad(ctx, e, l, liveRate, func(r run, p *process) error {
-		defer func() { p.kill() }()
-		for range times {
-			moment := 2*time.Second + time.Duration(rand.Int64N(int64(6*time.Second)))
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(moment):
-			}
-			if err := p.alive(); err != nil {
-				return err
-			}
-			p.kill()
-			took, again, err := b.again(ctx, e, r)
-			if again != nil {
-				p = again
-			}
-			if err != nil {
-				return err
-			}
-			seconds = append(seconds, took)
+func (b *bench) killed(ctx context.Context, e engine, l load, times int) (series, error) {
+	return b.repeated(ctx, e, l, liveRate, times, func(_ run, p *process) error {
+		moment := 2*time.Second + time.Duration(rand.Int64N(int64(6*time.Second)))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(moment):
 		}
+		if err := p.alive(); err != nil {
+			return err
+		}
+		p.kill()
 		return nil
 	})
-	return seconds, err
 }
 
-func (b *bench) lost(ctx context.Context, e engine, l load, times int) (seconds series, err error) {
-	err = b.underLoad(ctx, e, l, 1000, func(r run, p *process) error {
+func (b *bench) lost(ctx context.Context, e engine, l load, times int) (series, error) {
+	return b.repeated(ctx, e, l, 1000, times, func(r run, p *process) error {
+		if _, err := p.stop(); err != nil {
+			return err
+		}
+		return os.RemoveAll(b.folder(r.id))
+	})
+}
+
+// repeated ends an engine under load, so many times, and returns how long it
+// took each time to be up to date again.
+func (b *bench) repeated(ctx context.Context, e engine, l load, rate, times int, end func(r run, p *process) error) (seconds series, err error) {
+	err = b.underLoad(ctx, e, l, rate, func(r run, p *process) error {
 		defer func() { p.kill() }()
 		for range times {
-			if _, err := p.stop(); err != nil {
-				return err
-			}
-			if err := os.RemoveAll(b.folder(r.id)); err != nil {
+			if err := end(r, p); err != nil {
 				return err
 			}
 			took, again, err := b.again(ctx, e, r)
