@@ -21,7 +21,7 @@ import (
 // fill writes customers and the head, and brings them into tables.
 func fill(t *testing.T, s *Store) {
 	t.Helper()
-	b := s.Partition(0).Batch()
+	b := s.Partition(0).Batch(1)
 	for i := range 1000 {
 		b.Put(fmt.Sprintf("customer %d", i), 1, []byte(strings.Repeat("x", 100+i)))
 	}
@@ -72,7 +72,7 @@ func TestCorruption(t *testing.T) {
 			s, err = Open(dir, Options{})
 			if err == nil {
 				_, _, _, err = s.Partition(0).Get("customer 7")
-				if later := s.Partition(0).Batch().Apply(); !IsCorrupt(later) {
+				if later := s.Partition(0).Batch(1).Apply(); !IsCorrupt(later) {
 					t.Errorf("the next write got %v, want the corruption told to whoever writes, too", later)
 				}
 				closeStore(t, s)
@@ -123,7 +123,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	p := s.Partition(0)
 	put := func(key string) error {
-		b := p.Batch()
+		b := p.Batch(1)
 		b.Put(key, 1, bytes.Repeat([]byte("x"), 60_000))
 		return b.Apply()
 	}

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,13 +8,10 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
-	restorePrefix = "restore-"
 	// restoreChunk is how many bytes of values are sorted at a time.
 	restoreChunk = 32 << 20
 	// wakeChunk is how many wake-ups are sorted at a time.
@@ -104,7 +100,7 @@ func (r *Replacement) Finish(position []byte, next func(value []byte) (int64, er
 	if err := r.p.ingestWakes(wakes); err != nil {
 		return h, err
 	}
-	b := r.p.Batch()
+	b := r.p.Batch(1)
 	b.Head(h)
 	return h, b.Apply()
 }
@@ -121,37 +117,15 @@ func (p *Partition) table(n int, add func(w *sstable.Writer, i int) error) error
 	if n == 0 {
 		return nil
 	}
-	s := p.s
-	path := s.fs.PathJoin(s.dir, fmt.Sprintf("%s%d-%d.sst", restorePrefix, p.id, s.files.Add(1)))
-	f, err := s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return p.failed("restore", err)
-	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.opts.MakeWriterOptions(0, s.db.TableFormat()))
+	t, err := p.create()
 	for i := 0; i < n && err == nil; i++ {
-		err = add(w, i)
+		err = add(t.w, i)
 	}
-	if err = errors.Join(err, w.Close()); err == nil {
-		err = s.db.Ingest(context.Background(), []string{path})
+	if t != nil {
+		err = t.ingest(err)
 	}
 	if err != nil {
 		return p.failed("restore", err)
-	}
-	return nil
-}
-
-// removeRestores deletes tables that a crash left before they were ingested.
-func (s *Store) removeRestores() error {
-	names, err := s.fs.List(s.dir)
-	if err != nil {
-		return fmt.Errorf("list %s: %w", s.dir, err)
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, restorePrefix) {
-			if err := s.fs.Remove(s.fs.PathJoin(s.dir, name)); err != nil {
-				return fmt.Errorf("delete what a restore left: %w", err)
-			}
-		}
 	}
 	return nil
 }

@@ -33,17 +33,23 @@ func closeStore(t testing.TB, s *Store) {
 // A partition's values, wake-ups and position appear together, and no other
 // partition sees them.
 func TestBatch(t *testing.T) {
+	for _, entries := range []int{1, tablesFrom} {
+		t.Run(fmt.Sprint(entries), func(t *testing.T) { testBatch(t, entries) })
+	}
+}
+
+func testBatch(t *testing.T, entries int) {
 	s := open(t, vfs.NewMem())
 	defer closeStore(t, s)
 	p, neighbour := s.Partition(255), s.Partition(256)
-	b := p.Batch()
+	b := p.Batch(entries)
+	b.Head(Head{Position: json.RawMessage(`7`), Dirty: 3, Clean: 1})
 	b.Put("ada", 1, []byte("cart"))
 	b.Put("bob", 2, nil)
-	b.Wake("ada", 0, 300)
-	b.Wake("bob", 0, 20)
+	b.Wake(Wake{20, "bob"})
+	b.Wake(Wake{300, "ada"})
 	b.Dirtied(1, "ada")
 	b.Dirtied(2, "bob")
-	b.Head(Head{Position: json.RawMessage(`7`), Dirty: 3, Clean: 1})
 	if _, ok, err := p.Head(); ok || err != nil {
 		t.Fatalf("Head() before Apply = %v, %v, want none", ok, err)
 	}
@@ -62,9 +68,10 @@ func TestBatch(t *testing.T) {
 	if got := wakes(t, p, Wake{20, "bobby"}); !slices.Equal(got, []Wake{{300, "ada"}}) {
 		t.Errorf("wake-ups from a place: got %v", got)
 	}
-	b = p.Batch()
-	b.Wake("ada", 300, 10)
-	b.Wake("bob", 20, 0)
+	b = p.Batch(entries)
+	b.Wake(Wake{10, "ada"})
+	b.NoWake(Wake{20, "bob"})
+	b.NoWake(Wake{300, "ada"})
 	b.Cleaned(2)
 	if err := b.Apply(); err != nil {
 		t.Fatal(err)
@@ -128,13 +135,14 @@ func TestStoreAfterCrash(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		s := open(t, fs)
 		p := s.Partition(0)
+		rng := rand.New(rand.NewPCG(seed, 2))
 		const batches, synced = 400, 100
 		for i := range batches {
-			b := p.Batch()
+			b := p.Batch(rng.IntN(tablesFrom + tablesFrom/9))
+			b.Head(Head{Position: json.RawMessage(fmt.Sprint(i)), Dirty: uint64(i)})
 			for k := range 5 {
 				b.Put(fmt.Sprint(k), uint64(i), binary.AppendVarint(nil, int64(i)))
 			}
-			b.Head(Head{Position: json.RawMessage(fmt.Sprint(i)), Dirty: uint64(i)})
 			if err := b.Apply(); err != nil {
 				t.Fatal(err)
 			}
@@ -171,10 +179,10 @@ func TestReplace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id++
 		p := s.Partition(id)
-		b := p.Batch()
-		b.Put("old", 1, []byte("x"))
-		b.Wake("old", 0, 5)
+		b := p.Batch(1)
 		b.Head(Head{Position: json.RawMessage(`1`)})
+		b.Put("old", 1, []byte("x"))
+		b.Wake(Wake{5, "old"})
 		if err := b.Apply(); err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +233,7 @@ func TestReplace(t *testing.T) {
 func TestCrashWhileReplacing(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	s := open(t, fs)
-	b := s.Partition(0).Batch()
+	b := s.Partition(0).Batch(1)
 	b.Head(Head{Position: json.RawMessage(`1`)})
 	if err := b.Apply(); err != nil {
 		t.Fatal(err)
@@ -240,7 +248,7 @@ func TestCrashWhileReplacing(t *testing.T) {
 	if err := r.ingest(); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := fs.Create("state/restore-0-9.sst", vfs.WriteCategoryUnspecified); err != nil || f.Close() != nil {
+	if f, err := fs.Create("state/ingest-0-9.sst", vfs.WriteCategoryUnspecified); err != nil || f.Close() != nil {
 		t.Fatal(err)
 	}
 	crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
@@ -251,7 +259,7 @@ func TestCrashWhileReplacing(t *testing.T) {
 		t.Errorf("Head() = %v, %v, want none", ok, err)
 	}
 	names, err := crashed.List("state")
-	if err != nil || slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, restorePrefix) }) {
+	if err != nil || slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, tablePrefix) }) {
 		t.Errorf("files %v, %v, want no leftovers", names, err)
 	}
 }

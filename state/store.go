@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -19,16 +20,19 @@ type Options struct {
 	Memory int64  // for cache and memtables, in bytes; 0: 64 MiB
 	// Pause is called between looks at a full disk; nil: a tenth of a second.
 	Pause func()
+	// TablesFrom is how many entries make a batch a large one; 0: 4096.
+	TablesFrom int
 }
 
 // Store is the state of all partitions of a process. One process at a time
 // has a folder open.
 type Store struct {
-	db    *pebble.DB
-	opts  *pebble.Options
-	fs    vfs.FS
-	dir   string
-	files atomic.Int64 // written by restores
+	db         *pebble.DB
+	opts       *pebble.Options
+	fs         vfs.FS
+	dir        string
+	tables     atomic.Int64 // that were made
+	tablesFrom int
 	faults
 }
 
@@ -50,7 +54,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Pause == nil {
 		o.Pause = func() { time.Sleep(probeWait) }
 	}
-	s := &Store{fs: o.FS, dir: dir, faults: faults{dir: dir}}
+	s := &Store{fs: o.FS, dir: dir, tablesFrom: cmp.Or(o.TablesFrom, tablesFrom), faults: faults{dir: dir}}
 	s.opts = &pebble.Options{
 		FS: s.patient(o.FS, o.Pause), FormatMajorVersion: pebble.FormatNewest, Logger: &s.faults,
 		EventListener: &pebble.EventListener{BackgroundError: s.note, DataCorruption: func(i pebble.DataCorruptionInfo) { s.note(i.Details) }},
@@ -77,7 +81,7 @@ func Open(dir string, o Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("open state in %s: %w", dir, errors.Join(err, lock.Close()))
 	}
-	if err := errors.Join(s.checkFormat(), s.removeRestores()); err != nil {
+	if err := errors.Join(s.checkFormat(), s.removeTables()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

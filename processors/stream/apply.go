@@ -30,23 +30,37 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 			return err
 		}
 	}
-	early := p.touchedBytes() >= bound/2
+	waiting := int64(0)
+	var largest *partition[S, D]
 	for _, x := range p.partitions {
-		if x.fold.flight != nil || x.outs > 0 || x.fresh || !x.unapplied() {
-			continue
+		if !now.Before(x.applyAt) {
+			if err := p.takeOff(x, now); err != nil {
+				return err
+			}
 		}
-		large := early && x.touchedBytes() >= bound/4/int64(len(p.partitions))
-		if !large && now.Before(x.applyAt) {
-			continue
+		pending := x.fold.entries.pending
+		waiting += pending
+		if largest == nil || pending > largest.fold.entries.pending {
+			largest = x
 		}
-		if err := x.fold.freeze(p.topic, p.c.FoldVersion); err != nil {
+	}
+	if waiting >= bound/4*3 { // ahead of its time
+		if err := p.takeOff(largest, now); err != nil {
 			return err
 		}
-		x.applyAt = now.Add(p.c.ApplyInterval)
 	}
 	p.save()
 	p.shrink()
 	return nil
+}
+
+// takeOff begins the write-back of a partition, if it may.
+func (p *Processor[S, D]) takeOff(x *partition[S, D], now time.Time) error {
+	if x.fold.flight != nil || x.outs > 0 || x.fresh || !x.unapplied() {
+		return nil
+	}
+	x.applyAt = now.Add(p.c.ApplyInterval)
+	return x.fold.freeze(p.topic, p.c.FoldVersion)
 }
 
 // save saves a slice of what is in flight, one partition after the other, and

@@ -71,6 +71,8 @@ type Config[S, D any] struct {
 
 	// Hook is called at the named steps; its error ends Run as a crash would. For tests.
 	Hook func(step string) error
+
+	tablesFrom int // of the store
 }
 
 const (
@@ -137,8 +139,9 @@ func (c *Config[S, D]) complete() error {
 	return nil
 }
 
-// Of the memory, decoded states get half, of which half may be newer than the
-// store; the store gets a quarter. The rest is Kafka's buffers and copies.
+// Of the memory, decoded states get half, of which most may be newer than the
+// store: the longer they wait, the fewer times is one written. The store gets a
+// quarter. The rest is Kafka's buffers and copies.
 func (c *Config[S, D]) decodedMemory() int64 { return c.Memory / 2 }
-func (c *Config[S, D]) touchedMemory() int64 { return c.Memory / 4 }
+func (c *Config[S, D]) touchedMemory() int64 { return c.decodedMemory() / 8 * 7 }
 func (c *Config[S, D]) storeMemory() int64   { return c.Memory / 4 }

@@ -8,13 +8,13 @@ type entry[S any] struct {
 
 	touched uint32 // the generation that changed it last
 	saved   uint32 // the generation that was saved last
+	size    uint32 // bytes
 	used    bool   // since the hand came by
 	exists  bool   // has folded a record
 
 	dirty      uint64
 	storedNext int64 // its entry in the store's wake-up index; 0: none
 	queued     int64 // its earliest slot among the wake-ups in memory; 0: none
-	size       int64
 }
 
 // entries are the decoded states of a partition: what is newer than the store,
@@ -25,6 +25,7 @@ type entry[S any] struct {
 // once and without a look at any.
 type entries[S any] struct {
 	byKey  index[S]
+	whole  bool // what is not here is not in the store either
 	ring   []*entry[S]
 	hand   int
 	bytes  int64
@@ -49,7 +50,7 @@ func (e *entries[S]) get(key string) *entry[S] {
 func (e *entries[S]) add(x *entry[S]) {
 	e.byKey.add(x)
 	e.ring = append(e.ring, x)
-	e.bytes += x.size
+	e.bytes += int64(x.size)
 }
 
 // newer reports whether x is newer than the store.
@@ -68,13 +69,14 @@ func (e *entries[S]) touch(x *entry[S]) {
 	}
 	x.touched = e.open
 	e.touched = append(e.touched, x)
-	e.pending += x.size
+	e.pending += int64(x.size)
 }
 
 // resize is for an entry of the open generation.
-func (e *entries[S]) resize(x *entry[S], size int64) {
-	e.bytes += size - x.size
-	e.pending += size - x.size
+func (e *entries[S]) resize(x *entry[S], size uint32) {
+	more := int64(size) - int64(x.size)
+	e.bytes += more
+	e.pending += more
 	x.size = size
 }
 
@@ -106,6 +108,7 @@ func (e *entries[S]) shrink(limit int64) {
 		e.ring[e.hand], e.ring[last] = e.ring[last], nil
 		e.ring = e.ring[:last]
 		e.byKey.remove(x)
-		e.bytes -= x.size
+		e.bytes -= int64(x.size)
+		e.whole = false
 	}
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -129,25 +130,53 @@ func (l *flight[S]) landed() (ended bool, err error) {
 	return l.ended, l.err
 }
 
-// batch is sorted, kind by kind: what is inserted in order costs least.
+// batch is in the order of the store's keys.
 func (l *flight[S]) batch() *state.Batch {
 	all := slices.Concat(l.pages...)
-	b := l.store.Batch()
-	if l.head.Clean > l.cleaned {
-		b.Cleaned(l.head.Clean)
-	}
 	slices.SortFunc(all, func(x, y saved) int { return strings.Compare(x.key, y.key) })
+	b := l.store.Batch(len(all))
+	b.Head(l.head)
 	for i := range all {
 		b.Put(all[i].key, all[i].dirty, all[i].value)
 	}
-	for i := range all {
-		b.Wake(all[i].key, all[i].from, all[i].to)
-		if all[i].dirty >= l.listed {
-			b.Dirtied(all[i].dirty, all[i].key)
+	for _, m := range moves(all) {
+		if m.gone {
+			b.NoWake(m.Wake)
+		} else {
+			b.Wake(m.Wake)
 		}
 	}
-	b.Head(l.head)
+	if l.head.Clean > l.cleaned {
+		b.Cleaned(l.head.Clean)
+	}
+	all = slices.DeleteFunc(all, func(s saved) bool { return s.dirty < l.listed })
+	slices.SortFunc(all, func(x, y saved) int { return cmp.Compare(x.dirty, y.dirty) })
+	for i := range all {
+		b.Dirtied(all[i].dirty, all[i].key)
+	}
 	return b
+}
+
+// move is what changes in the wake-up index.
+type move struct {
+	state.Wake
+	gone bool
+}
+
+func moves(all []saved) (moves []move) {
+	for _, s := range all {
+		if s.from == s.to {
+			continue
+		}
+		if s.from != 0 {
+			moves = append(moves, move{state.Wake{Due: s.from, Key: s.key}, true})
+		}
+		if s.to != 0 {
+			moves = append(moves, move{state.Wake{Due: s.to, Key: s.key}, false})
+		}
+	}
+	slices.SortFunc(moves, func(x, y move) int { return x.Compare(y.Wake) })
+	return moves
 }
 
 // land says that the flight is in the store.

@@ -208,7 +208,7 @@ func (f *fold[S, D]) load(key string) (*entry[S], error) {
 		return e, nil
 	}
 	e := &entry[S]{key: key, envelope: envelope{asOf: -1}}
-	if f.store != nil {
+	if f.store != nil && !f.entries.whole {
 		value, dirty, ok, err := f.store.Get(key)
 		if err != nil {
 			return nil, err
@@ -253,9 +253,9 @@ func (f *fold[S, D]) encode(dst []byte, e *entry[S]) []byte {
 }
 
 // size adds what the runtime keeps around a state.
-func (f *fold[S, D]) size(e *entry[S]) int64 {
-	const overhead = 256 // the entry, its place in map and ring, its wake-up
-	return int64(f.task.Size(e.state)) + int64(2*len(e.key)) + overhead
+func (f *fold[S, D]) size(e *entry[S]) uint32 {
+	const overhead = 176 // the entry, its places in the index and in lists, its wake-up
+	return uint32(f.task.Size(e.state) + len(e.key) + overhead)
 }
 
 // skipped lists the offsets to skip from an offset on.

@@ -145,7 +145,9 @@ func (p *Processor[S, D]) start() (err error) {
 }
 
 func (p *Processor[S, D]) openStore() (err error) {
-	open := func() { p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory()}) }
+	open := func() {
+		p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory(), TablesFrom: p.c.tablesFrom})
+	}
 	if open(); state.IsCorrupt(err) {
 		p.tellCorrupt(err)
 		if err = state.SetAside(p.c.Dir, p.c.FS); err == nil {

@@ -333,6 +333,7 @@ func (p *Processor[S, D]) begun(ctx context.Context, x *partition[S, D]) error {
 		return err
 	}
 	x.fold.reset(Position{Next: x.committed.M.Next}, empty)
+	x.fold.entries.whole = true
 	x.stored = x.fold.pos
 	return nil
 }
@@ -417,7 +418,7 @@ func readToEnd(ctx context.Context, c cluster, topic string, id int32, take func
 func (p *Processor[S, D]) refold(ctx context.Context, x *partition[S, D]) error {
 	f, want := x.fold, x.committed.M
 	f.relieve = func() error {
-		if err := ctx.Err(); err != nil || f.entries.pending < p.c.touchedMemory()/(2*takesAtOnce) {
+		if err := ctx.Err(); err != nil || f.entries.pending < p.c.decodedMemory()/(4*takesAtOnce) {
 			return err
 		}
 		if err := x.apply(p.topic, p.c.FoldVersion); err != nil {

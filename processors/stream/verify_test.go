@@ -77,7 +77,7 @@ func TestVerify(t *testing.T) {
 	if err := values.Close(); err != nil {
 		t.Fatal(err)
 	}
-	b := p.Batch()
+	b := p.Batch(1)
 	b.Put(key, 0, value)
 	stranger := newFold[toyState, string](new(toy), nil)
 	e, err := stranger.load("stranger")
@@ -116,8 +116,8 @@ func TestVerifyIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := values.Key()
-	b := p.Batch()
-	b.Wake("nobody", 0, 5)
+	b := p.Batch(1)
+	b.Wake(state.Wake{Due: 5, Key: "nobody"})
 	b.Dirtied(1<<40, key)
 	b.Put("torn", 0, []byte("x"))
 	if err := errors.Join(values.Close(), b.Apply(), store.Close()); err != nil {
