@@ -33,7 +33,7 @@ func (p *Partition) Batch(entries int) *Batch {
 	if entries < p.s.tablesFrom {
 		b.b = p.s.db.NewBatch()
 	} else if b.err = p.s.writable(); b.err == nil {
-		b.t, b.err = p.create()
+		b.t, b.err = p.create(levelNew)
 	}
 	return b
 }

@@ -117,7 +117,7 @@ func (p *Partition) table(n int, add func(w *sstable.Writer, i int) error) error
 	if n == 0 {
 		return nil
 	}
-	t, err := p.create()
+	t, err := p.create(levelSettled)
 	for i := 0; i < n && err == nil; i++ {
 		err = add(t.w, i)
 	}

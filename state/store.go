@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -59,13 +60,16 @@ func Open(dir string, o Options) (*Store, error) {
 		FS: s.patient(o.FS, o.Pause), FormatMajorVersion: pebble.FormatNewest, Logger: &s.faults,
 		EventListener: &pebble.EventListener{BackgroundError: s.note, DataCorruption: func(i pebble.DataCorruptionInfo) { s.note(i.Details) }},
 		CacheSize:     o.Memory / 2, MemTableSize: uint64(min(max(o.Memory/8, 256<<10), 64<<20)), MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold: 2, L0StopWritesThreshold: 1000, LBaseMaxBytes: 64 << 20,
+		L0CompactionThreshold: 4, L0StopWritesThreshold: 1000, LBaseMaxBytes: 64 << 20,
 		BytesPerSync: 1 << 20, WALBytesPerSync: 1 << 20,
 	}
 	for i := range s.opts.Levels {
 		s.opts.Levels[i].BlockSize, s.opts.Levels[i].IndexBlockSize = 16<<10, 256<<10
 		s.opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // on all levels: a new key is a miss in each
+		s.opts.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
 	}
+	// What is written back is soon written again: compressing it is not worth it.
+	s.opts.Levels[levelNew].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	s.opts.EnsureDefaults() // MakeWriterOptions reads them too
 	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state in %s: %w", dir, err)

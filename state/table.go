@@ -21,14 +21,21 @@ type table struct {
 
 const tablePrefix = "ingest-"
 
-func (p *Partition) create() (*table, error) {
+// Levels of the database, as whose a table is written. In the last one there is
+// nothing below, so it would have no deletions.
+const (
+	levelNew     = 0
+	levelSettled = 5
+)
+
+func (p *Partition) create(level int) (*table, error) {
 	s := p.s
 	t := &table{s: s, path: s.fs.PathJoin(s.dir, fmt.Sprintf("%s%d-%d.sst", tablePrefix, p.id, s.tables.Add(1)))}
 	f, err := s.opts.FS.Create(t.path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
-	t.w = sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.opts.MakeWriterOptions(0, s.db.TableFormat()))
+	t.w = sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.opts.MakeWriterOptions(level, s.db.TableFormat()))
 	return t, nil
 }
 

@@ -29,14 +29,14 @@ var parts = []part{
 	{"decode states", []string{").Decode", "profile.Decode"}},
 	{"fold: the task", []string{").Advance", "fold.Bare.func"}},
 	{"client: decode what was fetched", []string{"kgo.ProcessFetchPartition", "kgo.(*cursorOffsetNext).processRespPartition", "kgo.processV", "kgo.(*ProcessFetchPartitionOpts)", "kgo.readRawRecords", "kmsg.(*Record)", "kgo.recordToRecord", "kgo.processRecordBatch", "kgo.(*source).handleReqResp", "kgo.buildRecords", "kgo.(*cursor"}},
-	{"client: the rest", []string{"github.com/twmb/franz-go"}},
+	{"client: the rest", []string{"kgo.(*", "kgo.Record"}},
 	{"fold: the runtime", []string{"segue/processors/stream."}},
 	{"scheduler", []string{"runtime.schedule", "runtime.findRunnable", "runtime.mcall", "runtime.park_m", "runtime.mstart", "runtime.sysmon", "runtime.goexit0"}},
 }
 
 // costs shows where the CPU time of a run goes, ours beside the bare limit.
 func (b *bench) costs(ctx context.Context) error {
-	l := load{Workload: workload.Workload{Seed: b.seed, Customers: 1_000_000}, events: 4_000_000, memory: 1 << 30}
+	l := load{Workload: workload.Workload{Seed: b.seed, Customers: 1_000_000}, events: 8_000_000, memory: 1 << 30}
 	b.title("Where the CPU time goes", fmt.Sprintf("By profile, from start to the end of the graceful stop; a sample belongs to the first part that it fits, from the top. "+
 		"%v, memory %d MiB. The files are read with go tool pprof.", l, l.memory>>20))
 	if err := l.produce(ctx, b.cluster, b.id("load")); err != nil {

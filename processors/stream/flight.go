@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -133,10 +134,9 @@ func (l *flight[S]) landed() (ended bool, err error) {
 // batch is in the order of the store's keys.
 func (l *flight[S]) batch() *state.Batch {
 	all := slices.Concat(l.pages...)
-	slices.SortFunc(all, func(x, y saved) int { return strings.Compare(x.key, y.key) })
 	b := l.store.Batch(len(all))
 	b.Head(l.head)
-	for i := range all {
+	for _, i := range keyOrder(all) {
 		b.Put(all[i].key, all[i].dirty, all[i].value)
 	}
 	for _, m := range moves(all) {
@@ -155,6 +155,41 @@ func (l *flight[S]) batch() *state.Batch {
 		b.Dirtied(all[i].dirty, all[i].key)
 	}
 	return b
+}
+
+// keyOrder returns the order of the keys. Most differ in the few bytes after what
+// all have in common, and numbers are sorted many times faster than strings.
+func keyOrder(all []saved) []int {
+	if len(all) == 0 {
+		return nil
+	}
+	common := len(all[0].key)
+	for i := range all {
+		for !strings.HasPrefix(all[i].key, all[0].key[:common]) {
+			common--
+		}
+	}
+	type place struct {
+		next uint64 // bytes
+		i    int
+	}
+	places := make([]place, len(all))
+	for i := range all {
+		var next [8]byte
+		copy(next[:], all[i].key[common:])
+		places[i] = place{binary.BigEndian.Uint64(next[:]), i}
+	}
+	slices.SortFunc(places, func(x, y place) int {
+		if x.next != y.next {
+			return cmp.Compare(x.next, y.next)
+		}
+		return strings.Compare(all[x.i].key, all[y.i].key)
+	})
+	order := make([]int, len(all))
+	for n, p := range places {
+		order[n] = p.i
+	}
+	return order
 }
 
 // move is what changes in the wake-up index.
