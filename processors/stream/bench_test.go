@@ -245,9 +245,7 @@ type benchPartition struct {
 func (x *benchPartition) turn(ctx context.Context, records []record) error {
 	for i, r := range records {
 		if i%warmAhead == 0 {
-			for _, next := range records[i:min(i+warmAhead, len(records))] {
-				x.fold.warm(next.key)
-			}
+			x.fold.warm(len(records)-i, func(n int) []byte { return records[i+n].key })
 		}
 		if err := x.fold.record(ctx, r); err != nil {
 			return err

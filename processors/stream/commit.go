@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -108,22 +109,39 @@ func (p *Processor[S, D]) commit(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// flushMost bytes of profiles, or about so many, are in one transaction, which
+// outputs have to wait for; and more where nobody waits for outputs.
+const (
+	flushMost        = 1 << 20
+	flushMostBehind  = 32 << 20
+	flushMostLeaving = 8 << 20 // of each partition that leaves
+)
+
+// flushRoom is how many bytes of profiles of a partition are in the next
+// transaction at most.
+func (p *Processor[S, D]) flushRoom(x *partition[S, D]) int {
+	switch {
+	case p.life.Err() != nil || p.isLeaving(x.id):
+		return flushMostLeaving
+	case slices.ContainsFunc(p.partitions, p.behind):
+		return flushMostBehind / len(p.partitions)
+	}
+	return flushMost / len(p.partitions)
+}
+
 // flush produces the profiles that were dirty for too long; all of them when
 // the partition leaves.
 func (p *Processor[S, D]) flush(x *partition[S, D]) error {
-	most := flushMost
-	if p.life.Err() != nil || p.isLeaving(x.id) {
-		most = flushMostLeaving
-	}
 	var large error // a task whose states outgrow a record has a bug, which trying again does not mend
-	err := x.flush(most, func(e *entry[S], fold []byte) {
+	err := x.flush(p.flushRoom(x), func(e *entry[S], fold []byte) int {
 		value := p.c.Task.Publish(e.key, e.state, fold)
 		if n := len(e.key) + len(value); n > maxOutput {
 			large = fatal{fmt.Errorf("profile of %q takes %d bytes, want at most %d: the task keeps too much of a key", e.key, n, maxOutput)}
-			return
+			return n
 		}
 		p.metrics.flushed.Inc()
 		p.produce(&kgo.Record{Topic: p.profiles, Key: []byte(e.key), Value: value})
+		return len(e.key) + len(value)
 	})
 	return errors.Join(large, err)
 }

@@ -66,7 +66,8 @@ type Config[S, D any] struct {
 	// FlushAfter is how far profiles may be behind; default 30 s.
 	FlushAfter time.Duration
 	// MaxPoll records are folded at a time, default 10,000; and as many wake-ups
-	// of a partition as DrainBudget, default 1,000, before records go on.
+	// of a partition as DrainBudget, default 1,000, but not for longer than a few
+	// milliseconds, before records go on.
 	MaxPoll, DrainBudget int
 
 	// Hook is called at the named steps; its error ends Run as a crash would. For tests.
@@ -74,13 +75,6 @@ type Config[S, D any] struct {
 
 	tablesFrom int // of the store
 }
-
-const (
-	// flushMost profiles of a partition are in one transaction,
-	flushMost = 2_000
-	// and so many when it is to be given away.
-	flushMostLeaving = 20_000
-)
 
 func (c *Config[S, D]) group() string { return c.Prefix + c.Name }
 

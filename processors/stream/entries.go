@@ -88,13 +88,13 @@ func (e *entries[S]) freeze() (frozen []*entry[S], bytes int64) {
 	return frozen, bytes
 }
 
-// evictions bounds how many entries one shrink looks at, and so its pause.
+// evictions bounds how many entries are looked at in one go, and so its pause.
 const evictions = 1 << 15
 
 // shrink forgets what was not used since the hand came by last, until limit
-// holds. What is newer than the store stays.
-func (e *entries[S]) shrink(limit int64) {
-	for n := min(evictions, 2*len(e.ring)); n > 0 && e.bytes > limit && len(e.ring) > 0; n-- {
+// holds or so many were looked at. What is newer than the store stays.
+func (e *entries[S]) shrink(limit int64, most int) {
+	for n := min(most, 2*len(e.ring)); n > 0 && e.bytes > limit && len(e.ring) > 0; n-- {
 		if e.hand >= len(e.ring) {
 			e.hand = 0
 		}

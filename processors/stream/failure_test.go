@@ -338,7 +338,7 @@ func TestRecordThatKillsTheProcess(t *testing.T) {
 func TestStormWithinMemory(t *testing.T) {
 	r := newRig(t, streamtest.Fake(t), 1)
 	var records []*kgo.Record
-	const customers = 3000
+	const customers = 6000
 	for i := range customers {
 		records = append(records, &kgo.Record{Topic: "events", Key: fmt.Appendf(nil, "c%05d", i), Value: []byte("cart"), Timestamp: past})
 	}
@@ -349,7 +349,7 @@ func TestStormWithinMemory(t *testing.T) {
 	r.Produce(records...)
 	m := newMachine("a")
 	c := r.config(m)
-	c.Memory = 1 << 20 // a quarter of it may be unwritten: some 600 customers
+	c.Memory = 2 << 20 // half of it may be unwritten: some 3,000 customers
 	c.ApplyInterval, c.DrainBudget = time.Hour, 1000
 	most := int64(0)
 	var p atomic.Pointer[Processor[toyState, string]]

@@ -155,11 +155,26 @@ func (f *fold[S, D]) meet(r record, now int64) (*entry[S], error) {
 // warmAhead is how many records are warmed before they are folded.
 const warmAhead = 64
 
-// warm begins to fetch from memory what a record of key will need. The waits of
-// keys that are warmed one after the other overlap; those of steps do not.
-func (f *fold[S, D]) warm(key []byte) {
-	if e := f.entries.byKey.get(peek(key)); e != nil {
-		f.warmth += *(*byte)(unsafe.Pointer(e.state))
+// warm fetches from memory what the next records will need, a kind after the
+// other: so waits for memory overlap, which in steps they cannot.
+func (f *fold[S, D]) warm(n int, key func(i int) []byte) {
+	var slots [warmAhead]*indexed[S]
+	var found [warmAhead]*entry[S]
+	n = min(n, warmAhead)
+	for i := range n {
+		slots[i] = f.entries.byKey.home(peek(key(i)))
+		f.warmth += byte(slots[i].hash)
+	}
+	for i := range n {
+		if e := slots[i].e; e != nil {
+			found[i] = e
+			f.warmth += byte(e.touched)
+		}
+	}
+	for i := range n {
+		if e := found[i]; e != nil && len(e.key) > 0 {
+			f.warmth += e.key[0] + *(*byte)(unsafe.Pointer(e.state))
+		}
 	}
 }
 

@@ -203,7 +203,7 @@ func (w *world) background(step string) {
 func (w *world) commit() {
 	w.flushing = map[string][]byte{}
 	x := w.x
-	if err := x.flush(2, func(e *entry[toyState], fold []byte) { w.flushing[e.key] = slices.Clone(fold) }); err != nil {
+	if err := x.flush(2, func(e *entry[toyState], fold []byte) int { w.flushing[e.key] = slices.Clone(fold); return 1 }); err != nil {
 		w.t.Fatal(err)
 	}
 	w.began = true
@@ -255,7 +255,7 @@ func TestAnyHistoryGivesTheSame(t *testing.T) {
 			case "flush":
 				w.x.flushTo = rapid.Uint64Range(0, f.nextDirty).Draw(t, "number")
 			case "forget":
-				f.entries.shrink(0)
+				f.entries.shrink(0, evictions)
 			case "crash":
 				w.crash()
 			case "lost disk":

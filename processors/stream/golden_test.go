@@ -106,7 +106,7 @@ func writeGolden(t *testing.T, log []record) {
 			}
 		}
 		x.flushTo = 2
-		if err := x.flush(1, func(*entry[toyState], []byte) {}); err != nil {
+		if err := x.flush(1, func(*entry[toyState], []byte) int { return 1 }); err != nil {
 			t.Fatal(err)
 		}
 		f.clean = x.clean

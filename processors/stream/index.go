@@ -23,6 +23,11 @@ func newIndex[S any]() index[S] {
 	return index[S]{slots: make([]indexed[S], 64), seed: maphash.MakeSeed()}
 }
 
+// home is where the search for key begins, and most often ends.
+func (x *index[S]) home(key string) *indexed[S] {
+	return &x.slots[maphash.String(x.seed, key)&uint64(len(x.slots)-1)]
+}
+
 // at returns the slot of key, or the free one where it would be.
 func (x *index[S]) at(hash uint64, key string) *indexed[S] {
 	mask := uint64(len(x.slots) - 1)

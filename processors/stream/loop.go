@@ -187,8 +187,8 @@ func (p *Processor[S, D]) allIdle() bool {
 	return true
 }
 
-// catchingUp is how far, in milliseconds, a partition's clock is behind when
-// nothing is drained until all that can be read was.
+// catchingUp is how far, in milliseconds, the clock of a partition is behind
+// that is catching up: nothing is drained until all that can be read was.
 const catchingUp = 1000
 
 // fold brings in what was polled, and a slice of what is due in the background.
@@ -206,9 +206,7 @@ func (p *Processor[S, D]) fold(ctx context.Context, fetches kgo.Fetches) error {
 		}
 		for i, r := range t.Records {
 			if i%warmAhead == 0 {
-				for _, next := range t.Records[i:min(i+warmAhead, len(t.Records))] {
-					x.fold.warm(next.Key)
-				}
+				x.fold.warm(len(t.Records)-i, func(n int) []byte { return t.Records[i+n].Key })
 			}
 			if err = p.foldRecord(ctx, x, r); err != nil {
 				err = p.suspected(x.id, err)
@@ -219,18 +217,43 @@ func (p *Processor[S, D]) fold(ctx context.Context, fetches kgo.Fetches) error {
 	if err != nil {
 		return err
 	}
-	now := p.c.Clock.Now().UnixMilli()
-	for _, x := range p.partitions {
+	return p.drain()
+}
+
+const (
+	// drainFor is how long what is due in the background keeps records waiting,
+	drainFor = 5 * time.Millisecond
+	// and drainSlice how many wake-ups fire between looks at the clock.
+	drainSlice = 64
+)
+
+// drain fires what is due in the background, of one partition after the other.
+func (p *Processor[S, D]) drain() error {
+	end := p.now().Add(drainFor)
+	for range p.partitions {
+		p.drained++
+		x := p.partitions[p.drained%len(p.partitions)]
 		// What the log still holds may undo what is due: a customer's own records
 		// fire it in their turn, and both leave in one transaction.
-		if p.isLeaving(x.id) || !x.idle() && now-x.fold.pos.Clock > catchingUp {
+		if p.isLeaving(x.id) || p.behind(x) {
 			continue
 		}
-		if _, err := x.fold.drain(state.Wake{Due: x.fold.pos.Clock}, p.c.DrainBudget); err != nil {
-			return p.suspected(x.id, err)
+		for left, done := p.c.DrainBudget, false; left > 0 && !done; left -= drainSlice {
+			var err error
+			if done, err = x.fold.drain(state.Wake{Due: x.fold.pos.Clock}, min(left, drainSlice)); err != nil {
+				return p.suspected(x.id, err)
+			}
+			if !p.now().Before(end) {
+				return nil
+			}
 		}
 	}
 	return nil
+}
+
+// behind reports whether the partition folds what happened some time ago.
+func (p *Processor[S, D]) behind(x *partition[S, D]) bool {
+	return !x.idle() && p.c.Clock.Now().UnixMilli()-x.fold.pos.Clock > catchingUp
 }
 
 func (p *Processor[S, D]) foldRecord(ctx context.Context, x *partition[S, D], r *kgo.Record) error {

@@ -69,14 +69,15 @@ func (x *partition[S, D]) overdue() bool { return x.fold.clean < x.flushable() }
 // flushable is the number before which profiles can and are to be flushed.
 func (x *partition[S, D]) flushable() uint64 { return min(x.flushTo, x.fold.listed) }
 
-// flush hands profiles that were dirty for too long to publish, the longest
-// dirty first and at most so many, and finds the floor that holds once they
-// are committed. What the store does not list yet waits for the next apply.
-func (x *partition[S, D]) flush(most int, publish func(e *entry[S], fold []byte)) error {
+// flush hands profiles that were dirty for too long to publish, which returns
+// their size: the longest dirty first, until room is full. It finds the floor
+// that holds once they are committed. What the store does not list yet waits
+// for the next apply.
+func (x *partition[S, D]) flush(room int, publish func(e *entry[S], fold []byte) int) error {
 	f := x.fold
 	x.clean = f.clean
 	if x.overdue() {
-		if err := x.flushListed(most, publish); err != nil {
+		if err := x.flushListed(room, publish); err != nil {
 			return err
 		}
 	}
@@ -87,7 +88,7 @@ func (x *partition[S, D]) flush(most int, publish func(e *entry[S], fold []byte)
 	return nil
 }
 
-func (x *partition[S, D]) flushListed(most int, publish func(e *entry[S], fold []byte)) (err error) {
+func (x *partition[S, D]) flushListed(room int, publish func(e *entry[S], fold []byte) int) (err error) {
 	f, end := x.fold, x.flushable()
 	it, err := x.store.Dirty(f.clean)
 	if err != nil {
@@ -95,7 +96,7 @@ func (x *partition[S, D]) flushListed(most int, publish func(e *entry[S], fold [
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for ; it.Valid() && it.Number() < end; it.Next() {
-		if most == 0 {
+		if room <= 0 {
 			x.clean = it.Number()
 			return nil
 		}
@@ -103,8 +104,7 @@ func (x *partition[S, D]) flushListed(most int, publish func(e *entry[S], fold [
 		if err != nil {
 			return err
 		}
-		publish(e, f.encode(nil, e))
-		most--
+		room -= publish(e, f.encode(nil, e))
 	}
 	x.clean = end
 	return nil
