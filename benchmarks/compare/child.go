@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/benchmarks/fold"
@@ -62,6 +65,15 @@ func runChild(kind string, args []string) (err error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
+	// As the segue binary divides what customer.memory gives.
+	runtime := *memory / 4 * 3
+	debug.SetMemoryLimit(*memory / 16 * 13)
+	registry := prometheus.NewRegistry()
+	stopTelling, err := tellTurns(*dir+socket, registry)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopTelling()) }()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	// The peer does not compress, and neither do we here.
 	kafka := []kgo.Opt{kgo.SeedBrokers(*brokers), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(100 * time.Millisecond)}
@@ -87,7 +99,7 @@ func runChild(kind string, args []string) (err error) {
 		p, err := stream.New(stream.Config[workload.State, int64]{
 			Task: &fold.Task{Outputs: *id + "-outputs", Pads: *pads, StormAt: *storm}, Name: *id, Instance: "one",
 			Input: *input, Profiles: *id + "-profiles", DeadLetters: *id + "-outputs",
-			Dir: *dir, Memory: *memory, Kafka: kafka, Log: log, CommitInterval: *commit,
+			Dir: *dir, Memory: runtime, Kafka: kafka, Log: log, CommitInterval: *commit, Metrics: registry,
 		})
 		if err != nil {
 			return err
@@ -95,7 +107,7 @@ func runChild(kind string, args []string) (err error) {
 		return p.Run(ctx)
 	case "station":
 		s, err := customer.New(customer.Config{
-			Kafka: kafka, Prefix: *id, Instance: "one", Dir: *dir, Memory: *memory, Salt: "benchmark", Log: log, CommitInterval: *commit,
+			Kafka: kafka, Prefix: *id, Instance: "one", Dir: *dir, Memory: runtime, Salt: "benchmark", Log: log, CommitInterval: *commit,
 		})
 		if err != nil {
 			return err

@@ -32,14 +32,15 @@ type situation struct {
 func (b *bench) latency(ctx context.Context) error {
 	b.title("Latency", fmt.Sprintf("From produce to a consumer that reads committed, at %d events/s of all customers alike, in milliseconds. "+
 		"Write-back: a million states of 1.5 kB are dirty when the live events begin, and go to disk and to profiles while they are measured. "+
-		"Storm: a million wake-ups are due within the minute that is measured, and one in ten puts something out.", liveRate))
+		"Storm: a million wake-ups are due within the minute that is measured, and one in ten puts something out. "+
+		"Turns: of our loop, without what waits for Kafka.", liveRate))
 	small := load{Workload: workload.Workload{Seed: b.seed, Customers: 100_000}, events: 500_000, memory: 512 << 20}
 	million := load{Workload: workload.Workload{Seed: b.seed, Customers: 1_000_000, InTurn: true}, events: 1_000_000, memory: 1 << 30}
 	large := million
 	large.bytes, large.memory = 1500, 4<<30
 
 	const warm = 10 * time.Second
-	t := table{{"", "commit, ms", "outputs", "p50", "p99", "p99.9", "max"}}
+	t := table{{"", "commit, ms", "outputs", "p50", "p99", "p99.9", "max", "turns over 20 ms"}}
 	for _, s := range []situation{
 		{"Segue", segue, 50 * time.Millisecond, small, warm, b.seconds, false},
 		{"Segue", segue, 20 * time.Millisecond, small, warm, b.seconds, false},
@@ -48,26 +49,26 @@ func (b *bench) latency(ctx context.Context) error {
 		{"Segue, write-back", segue, 50 * time.Millisecond, large, 0, max(b.seconds, 45*time.Second), false},
 		{"Segue, storm of wake-ups", segue, 50 * time.Millisecond, million, 0, time.Minute, true},
 	} {
-		latencies, err := b.situation(ctx, s)
+		latencies, turns, err := b.situation(ctx, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		ms := func(q float64) string { return figure(latencies.quantile(q)) }
-		t.row(s.name, strconv.FormatInt(s.commit.Milliseconds(), 10), strconv.Itoa(len(latencies)), ms(.5), ms(.99), ms(.999), ms(1))
-		b.progress("latency: %s at %v: p50 %s, p99 %s, max %s ms", s.name, s.commit, ms(.5), ms(.99), ms(1))
+		t.row(s.name, strconv.FormatInt(s.commit.Milliseconds(), 10), strconv.Itoa(len(latencies)), ms(.5), ms(.99), ms(.999), ms(1), turns)
+		b.progress("latency: %s at %v: p50 %s, p99 %s, max %s ms, turns over 20 ms %s", s.name, s.commit, ms(.5), ms(.99), ms(1), turns)
 	}
 	t.write(b.out)
 	return nil
 }
 
 // situation is one measurement: catch up with the load, then live events.
-func (b *bench) situation(ctx context.Context, s situation) (latencies series, err error) {
+func (b *bench) situation(ctx context.Context, s situation) (latencies series, long string, err error) {
 	r := run{id: b.id("run"), load: s.load, commit: s.commit}
 	if err := r.load.produce(ctx, b.cluster, b.id("load")); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if err := b.prepare(ctx, s.engine, r); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer func() { err = errors.Join(err, b.forget(ctx, s.engine, r), b.cluster.drop(ctx, r.load.topic)) }()
 	// Time enough to catch up with the load, whose wake-ups all lie ahead.
@@ -78,19 +79,20 @@ func (b *bench) situation(ctx context.Context, s situation) (latencies series, e
 	}
 	p, err := b.start(s.engine, r)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer p.kill()
 	if err := b.caughtUp(ctx, s.engine, r, p); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	from := time.Now().Add(s.warm)
 	if s.storm {
 		if from = storm; time.Until(from) < 0 {
-			return nil, fmt.Errorf("the load was not folded %v before the storm, but %v after: a machine this busy measures nothing", lead, -time.Until(from))
+			return nil, "", fmt.Errorf("the load was not folded %v before the storm, but %v after: a machine this busy measures nothing", lead, -time.Until(from))
 		}
 	}
 	to := from.Add(s.window)
+	ours := s.engine.name == segue.name
 
 	// What happened last has a while to arrive.
 	watching, seen := context.WithDeadline(ctx, to.Add(10*time.Second))
@@ -98,7 +100,20 @@ func (b *bench) situation(ctx context.Context, s situation) (latencies series, e
 	producing, produced := context.WithDeadline(ctx, to)
 	defer produced()
 	var arrivals []arrival
+	var before, after turns
+	ask := func(at time.Time, into *turns) (err error) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Until(at)):
+		}
+		if ours {
+			*into, err = b.askTurns(r)
+		}
+		return err
+	}
 	var group errgroup.Group
+	group.Go(func() error { return errors.Join(ask(from, &before), ask(to, &after)) })
 	group.Go(func() (err error) {
 		arrivals, err = b.watch(watching, r.outputs())
 		return err
@@ -108,11 +123,11 @@ func (b *bench) situation(ctx context.Context, s situation) (latencies series, e
 		return b.live(producing, r.load, liveRate)
 	})
 	if err := errors.Join(group.Wait(), ctx.Err(), p.alive()); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	latencies = between(arrivals, from, to)
 	if want := int(s.window.Seconds() * liveRate / 20); len(latencies) < want {
-		return nil, fmt.Errorf("got %d outputs of live events, want at least %d: it did not keep up", len(latencies), want)
+		return nil, "", fmt.Errorf("got %d outputs of live events, want at least %d: it did not keep up", len(latencies), want)
 	}
 	woken := 0
 	for _, a := range arrivals {
@@ -121,7 +136,10 @@ func (b *bench) situation(ctx context.Context, s situation) (latencies series, e
 		}
 	}
 	if want := s.load.Customers / 11; s.storm && woken < want {
-		return nil, fmt.Errorf("got %d outputs of wake-ups, want at least %d: the storm is not over", woken, want)
+		return nil, "", fmt.Errorf("got %d outputs of wake-ups, want at least %d: the storm is not over", woken, want)
 	}
-	return latencies, nil
+	if ours {
+		long = after.since(before).String()
+	}
+	return latencies, long, nil
 }

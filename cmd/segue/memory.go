@@ -9,11 +9,11 @@ import (
 // stationMemory is the part of customer.memory that profiles, caches and buffers
 // get. The rest is what the garbage collector needs to work in, and what Go does
 // not count.
-func (c *Customer) stationMemory() int64 { return int64(c.Memory) / 8 * 5 }
+func (c *Customer) stationMemory() int64 { return int64(c.Memory) / 4 * 3 }
 
 // goMemory is the part that Go keeps within: the cache of the store and the
 // program itself come on top.
-func (c *Customer) goMemory() int64 { return int64(c.Memory) / 8 * 7 }
+func (c *Customer) goMemory() int64 { return int64(c.Memory) / 16 * 13 }
 
 // limitMemory holds a process with a customer station to customer.memory, unless
 // GOMEMLIMIT says otherwise, or the process is a broker as well.

@@ -149,14 +149,17 @@ func (p *Processor[S, D]) flush(x *partition[S, D]) error {
 // end brings the offsets to the group, with the open transaction if there is one.
 func (p *Processor[S, D]) end(ctx context.Context, touched []*partition[S, D], offsets []offset) error {
 	ready := func() error { return p.mayCommit(touched) }
-	p.space(ctx, p.now())
+	began := p.now()
+	p.space(ctx, began)
 	started := p.now()
 	commit, result := p.session.Progress, "progress"
 	if p.open {
 		commit, result = p.session.Commit, "committed"
 	}
 	err := commit(ctx, offsets, ready)
-	p.metrics.seconds.WithLabelValues("end").Observe(p.now().Sub(started).Seconds())
+	ended := p.now()
+	p.waited += ended.Sub(began)
+	p.metrics.seconds.WithLabelValues("end").Observe(ended.Sub(started).Seconds())
 	if err != nil {
 		p.metrics.commits.WithLabelValues("unconfirmed").Inc()
 		return fmt.Errorf("the commit was not confirmed: %w", err)

@@ -133,9 +133,9 @@ func (c *Config[S, D]) complete() error {
 	return nil
 }
 
-// Of the memory, decoded states get half, of which most may be newer than the
-// store: the longer they wait, the fewer times is one written. The store gets a
-// quarter. The rest is Kafka's buffers and copies.
-func (c *Config[S, D]) decodedMemory() int64 { return c.Memory / 2 }
+// Of the memory, decoded states get most, and most of them may be newer than the
+// store: the longer they wait, the fewer times is one written. The rest is for
+// the store, Kafka's buffers and copies.
+func (c *Config[S, D]) decodedMemory() int64 { return c.Memory / 8 * 5 }
 func (c *Config[S, D]) touchedMemory() int64 { return c.decodedMemory() / 8 * 7 }
-func (c *Config[S, D]) storeMemory() int64   { return c.Memory / 4 }
+func (c *Config[S, D]) storeMemory() int64   { return c.Memory / 16 * 3 }

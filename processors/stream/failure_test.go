@@ -367,7 +367,7 @@ func TestStormWithinMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.verdict()
-	if limit := c.Memory / 2; most > limit {
+	if limit := c.decodedMemory(); most > limit {
 		t.Errorf("%d bytes were unwritten, want at most %d", most, limit)
 	}
 }

@@ -14,6 +14,10 @@ import (
 // turn is one turn of the loop: poll, fold, drain, commit, apply.
 func (p *Processor[S, D]) turn(ctx context.Context) error {
 	fetches := p.poll(ctx)
+	began, waited := p.now(), p.waited
+	defer func() {
+		p.metrics.seconds.WithLabelValues("work").Observe((p.now().Sub(began) - (p.waited - waited)).Seconds())
+	}()
 	if err := p.hook("polled"); err != nil {
 		return err
 	}

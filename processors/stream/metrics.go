@@ -64,8 +64,8 @@ func newMetrics(r prometheus.Registerer, name string, w *watch) (*metrics, error
 		touched:      gauge("unwritten_bytes", "Decoded states that are newer than the store."),
 		nextWake:     gauge("next_wakeup_seconds", "When the next wake-up is due, from now."),
 		lateness:     prometheus.NewHistogram(histogram("wakeup_lateness_seconds", "How late wake-ups fire.", []float64{.01, .05, .1, .5, 1, 5, 60, 3600})),
-		seconds: prometheus.NewHistogramVec(histogram("commit_seconds", "Duration by phase: produce, end, apply.",
-			prometheus.ExponentialBuckets(.0005, 2, 14)), []string{"phase"}),
+		seconds: prometheus.NewHistogramVec(histogram("phase_seconds", "Duration by phase: work (a turn of the loop, without what waits for Kafka), produce, end, apply.",
+			prometheus.ExponentialBuckets(.000625, 2, 14)), []string{"phase"}),
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("partition_live", "1: live; 0: being restored or folded again.")), []string{"partition"}),
 	}
 	w.describe(func(name, help string) *prometheus.Desc {

@@ -53,6 +53,7 @@ type Processor[S, D any] struct {
 	firstOut        time.Time
 	lastCommit      time.Time
 	lastTransaction time.Time
+	waited          time.Duration         // for commits, all in all
 	drained         int                   // partitions, in turn
 	failure         atomic.Pointer[error] // of a produce in the open transaction
 
