@@ -34,7 +34,7 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 	var largest *partition[S, D]
 	for _, x := range p.partitions {
 		if !now.Before(x.applyAt) {
-			if err := p.takeOff(x, now); err != nil {
+			if err := p.takeOff(x); err != nil {
 				return err
 			}
 		}
@@ -45,7 +45,7 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 		}
 	}
 	if waiting >= bound/4*3 { // ahead of its time
-		if err := p.takeOff(largest, now); err != nil {
+		if err := p.takeOff(largest); err != nil {
 			return err
 		}
 	}
@@ -55,11 +55,11 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 }
 
 // takeOff begins the write-back of a partition, if it may.
-func (p *Processor[S, D]) takeOff(x *partition[S, D], now time.Time) error {
+func (p *Processor[S, D]) takeOff(x *partition[S, D]) error {
 	if x.fold.flight != nil || x.outs > 0 || x.fresh || !x.unapplied() {
 		return nil
 	}
-	x.applyAt = now.Add(p.c.ApplyInterval)
+	x.applyAt = p.now().Add(p.c.ApplyInterval)
 	return x.fold.freeze(p.topic, p.c.FoldVersion)
 }
 

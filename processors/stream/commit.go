@@ -114,7 +114,7 @@ func (p *Processor[S, D]) commit(ctx context.Context, now time.Time) error {
 const (
 	flushMost        = 1 << 20
 	flushMostBehind  = 32 << 20
-	flushMostLeaving = 8 << 20 // of each partition that leaves
+	flushMostLeaving = 2 << 20 // of each partition that leaves
 )
 
 // flushRoom is how many bytes of profiles of a partition are in the next

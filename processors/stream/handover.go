@@ -21,7 +21,8 @@ func (p *Processor[S, D]) leaving(d *departure) {
 
 // handOver goes one step towards giving away what leaves: folded no further,
 // all of it is committed, applied and flushed, so that whoever comes next
-// stands at M = F and folds nothing again. What stays goes on meanwhile.
+// stands at M = F and folds nothing again. What stays goes on meanwhile, so it is
+// written in the background, as ever.
 func (p *Processor[S, D]) handOver(ctx context.Context) error {
 	if len(p.departures) == 0 {
 		return nil
@@ -32,7 +33,7 @@ func (p *Processor[S, D]) handOver(ctx context.Context) error {
 			leaving = append(leaving, x)
 		}
 	}
-	if _, err := p.bringHome(ctx, leaving); err != nil {
+	if _, err := p.bringHome(ctx, leaving, p.takeOff); err != nil {
 		return err
 	}
 	for _, x := range leaving {

@@ -165,6 +165,9 @@ func (x *partition[S, D]) release() {
 	}
 }
 
+// landing reports whether a flight is with whoever writes it.
+func (x *partition[S, D]) landing() bool { return x.fold.flight != nil && x.fold.flight.handed }
+
 // applyWork is when the loop has something to do for the store, if it has.
 func (x *partition[S, D]) applyWork() (at time.Time, ok bool) {
 	if l := x.fold.flight; l != nil {

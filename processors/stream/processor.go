@@ -266,7 +266,7 @@ func (p *Processor[S, D]) stop(ctx context.Context) (done bool, err error) {
 		p.await()
 		return false, nil
 	}
-	home, err := p.bringHome(ctx, p.partitions)
+	home, err := p.bringHome(ctx, p.partitions, p.apply)
 	if err != nil {
 		return false, fmt.Errorf("stop: %w", err)
 	}
@@ -279,8 +279,9 @@ func (p *Processor[S, D]) stop(ctx context.Context) (done bool, err error) {
 	return true, p.hook("stopped")
 }
 
-// bringHome goes one step towards L = M = F of these partitions.
-func (p *Processor[S, D]) bringHome(ctx context.Context, xs []*partition[S, D]) (home bool, err error) {
+// bringHome goes one step towards L = M = F of these partitions; apply is how
+// they come to the store.
+func (p *Processor[S, D]) bringHome(ctx context.Context, xs []*partition[S, D], apply func(*partition[S, D]) error) (home bool, err error) {
 	home = true
 	for _, x := range xs {
 		x.flushTo = x.fold.nextDirty
@@ -293,7 +294,7 @@ func (p *Processor[S, D]) bringHome(ctx context.Context, xs []*partition[S, D]) 
 		return false, err
 	}
 	for _, x := range xs {
-		if err := p.apply(x); err != nil {
+		if err := apply(x); err != nil {
 			return false, err
 		}
 	}
