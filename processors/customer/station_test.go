@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/stream"
@@ -34,37 +33,7 @@ func newShopfront(t *testing.T, c *streamtest.Cluster) *shopfront {
 	s := &shopfront{Cluster: c, t: t, clock: stream.NewVirtualClock(time.UnixMilli(monday))}
 	s.Create(partitions, schemas.Events, schemas.SegmentChanges, schemas.Deliveries, schemas.Profiles, schemas.DeadLetters)
 	s.Create(1, schemas.Playbooks)
-	s.led(schemas.Events, schemas.Playbooks)
 	return s
-}
-
-// led waits until the topics have leaders: a real broker takes a moment.
-func (s *shopfront) led(topics ...string) {
-	s.t.Helper()
-	client, err := kgo.NewClient(s.Opts()...)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer client.Close()
-	for i := range topics {
-		topics[i] = s.Prefix + topics[i]
-	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
-	defer cancel()
-	for {
-		ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topics...)
-		if err == nil {
-			err = ends.Error()
-		}
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			s.t.Fatalf("list the ends of %v: %v", topics, err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }
 
 // config is that of a station on an empty disk.

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/sender/inbox"
+	"segue/processors/stream/streamtest"
 	"segue/schemas"
 )
 
@@ -40,10 +41,9 @@ func TestCrashAtEveryStep(t *testing.T) {
 }
 
 func TestKafkaCrashAtEveryStep(t *testing.T) {
-	brokers := testBrokers(t)
 	for _, step := range steps {
 		t.Run(step, func(t *testing.T) {
-			r := newRig(t, inbox.Config{}, brokers...)
+			r := rigOn(t, streamtest.Real(t), inbox.Config{})
 			r.change = func(c *Config) { c.CommitSpacing = 0 }
 			crashAt(t, r, step, 1)
 		})
@@ -177,7 +177,7 @@ func (d *deaf) Read(b []byte) (int, error) {
 func TestPartitionsMoveBetweenProcesses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, inbox.Config{})
-	r.kafka = append(r.kafka, kgo.HeartbeatInterval(50*time.Millisecond))
+	r.change = func(c *Config) { c.Kafka = append(c.Kafka, kgo.HeartbeatInterval(50*time.Millisecond)) }
 	const each = 60
 	sent := 0
 	more := func() {
@@ -188,7 +188,8 @@ func TestPartitionsMoveBetweenProcesses(t *testing.T) {
 	}
 	more()
 	one := r.start()
-	r.change = func(c *Config) { c.Instance = "two" }
+	beat := r.change
+	r.change = func(c *Config) { beat(c); c.Instance = "two" }
 	two := r.start()
 	more()
 	deadline := time.Now().Add(20 * time.Second)
@@ -293,11 +294,11 @@ func TestOffsetMovesPastWhatIsSettled(t *testing.T) {
 	s := r.start()
 	r.quiet(s)
 	s.end()
-	committed, err := kadm.NewClient(r.client).FetchOffsets(t.Context(), s.group())
+	committed, err := kadm.NewClient(r.Client()).FetchOffsets(t.Context(), s.group())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ends, err := kadm.NewClient(r.client).ListEndOffsets(t.Context(), schemas.Deliveries)
+	ends, err := kadm.NewClient(r.Client()).ListEndOffsets(t.Context(), schemas.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +318,7 @@ func TestGroupSetBack(t *testing.T) {
 	s := r.start()
 	r.quiet(s)
 	s.end()
-	if _, err := kadm.NewClient(r.client).DeleteOffsets(t.Context(), s.group(), kadm.TopicsSet{schemas.Deliveries: {0: {}, 1: {}}}); err != nil {
+	if _, err := kadm.NewClient(r.Client()).DeleteOffsets(t.Context(), s.group(), kadm.TopicsSet{schemas.Deliveries: {0: {}, 1: {}}}); err != nil {
 		t.Fatal(err)
 	}
 	recount(t, r, 3, false, r.start())
@@ -330,7 +331,7 @@ func TestAttemptsGoWithTheirDeliveries(t *testing.T) {
 	s := r.start()
 	r.quiet(s)
 	s.end()
-	admin := kadm.NewClient(r.client)
+	admin := kadm.NewClient(r.Client())
 	ends, err := admin.ListEndOffsets(t.Context(), schemas.Deliveries)
 	if err != nil {
 		t.Fatal(err)
@@ -391,7 +392,7 @@ func TestHeadersCannotBeInjected(t *testing.T) {
 }
 
 func TestKafkaDeliveryReachesItsCustomer(t *testing.T) {
-	r := newRig(t, inbox.Config{}, testBrokers(t)...)
+	r := rigOn(t, streamtest.Real(t), inbox.Config{})
 	r.change = func(c *Config) { c.CommitSpacing = 0 }
 	const deliveries = 200
 	for i := range deliveries {

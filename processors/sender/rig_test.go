@@ -4,22 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/sender/inbox"
 	"segue/processors/stream"
+	"segue/processors/stream/streamtest"
 	"segue/schemas"
 	"segue/schemas/link"
 )
@@ -33,53 +31,28 @@ const (
 
 var epoch = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
-// rig is a broker, an inbox and a clock that stands still until told.
+// rig is a Kafka, an inbox and a clock that stands still until told.
 type rig struct {
-	t      *testing.T
-	kafka  []kgo.Opt
-	prefix string
-	client *kgo.Client
-	clock  *stream.VirtualClock
-	inbox  *inbox.Inbox
-	keys   link.Keys
+	*streamtest.Cluster
+	t     *testing.T
+	clock *stream.VirtualClock
+	inbox *inbox.Inbox
+	keys  link.Keys
 	// change may alter the next station's configuration.
 	change func(*Config)
 }
 
-// newRig uses kfake, or a real broker if brokers are given.
-func newRig(t *testing.T, c inbox.Config, brokers ...string) *rig {
+func newRig(t *testing.T, c inbox.Config) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: stream.NewVirtualClock(epoch), change: func(*Config) {}}
-	if len(brokers) == 0 {
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SleepOutOfOrder())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(cluster.Close)
-		brokers = cluster.ListenAddrs()
-	} else {
-		r.prefix = fmt.Sprintf("sender-%d.", time.Now().UnixNano())
-	}
-	r.kafka = []kgo.Opt{kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(50 * time.Millisecond)}
+	return rigOn(t, streamtest.Fake(t, kfake.SleepOutOfOrder()), c)
+}
+
+func rigOn(t *testing.T, cluster *streamtest.Cluster, c inbox.Config) *rig {
+	t.Helper()
+	r := &rig{Cluster: cluster, t: t, clock: stream.NewVirtualClock(epoch), change: func(*Config) {}}
+	r.Create(partitions, schemas.Events, schemas.Deliveries, schemas.Attempts)
+	r.Create(1, schemas.Playbooks, schemas.DeadLetters)
 	var err error
-	if r.client, err = kgo.NewClient(append(r.kafka, kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.client.Close)
-	admin := kadm.NewClient(r.client)
-	for _, topic := range schemas.Topics {
-		n := int32(1)
-		if topic.Partitioned {
-			n = partitions
-		}
-		configs := map[string]*string{}
-		for k, v := range topic.Config(true) {
-			configs[k] = &v
-		}
-		if _, err := admin.CreateTopic(t.Context(), n, 1, configs, r.prefix+topic.Name); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if r.keys, err = link.NewKeys("a secret of sixteen bytes or more"); err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +77,7 @@ func newRig(t *testing.T, c inbox.Config, brokers ...string) *rig {
 
 func (r *rig) produce(topic, key string, value []byte) {
 	r.t.Helper()
-	record := &kgo.Record{Topic: r.prefix + topic, Key: []byte(key), Value: value, Timestamp: r.clock.Now()}
-	if err := r.client.ProduceSync(r.t.Context(), record).FirstErr(); err != nil {
-		r.t.Fatal(err)
-	}
+	r.Produce(&kgo.Record{Topic: topic, Key: []byte(key), Value: value, Timestamp: r.clock.Now()})
 }
 
 // delivery is a good one; change may spoil it.
@@ -139,7 +109,7 @@ func (r *rig) send(d *schemas.Delivery) {
 // sendAsync does not wait; a later send of the same customer comes after it.
 func (r *rig) sendAsync(d *schemas.Delivery) {
 	value := schemas.Encode(&schemas.DeliveryCommand{Command: &schemas.DeliveryCommand_Send{Send: d}})
-	r.client.Produce(r.t.Context(), &kgo.Record{Topic: r.prefix + schemas.Deliveries, Key: []byte(d.GetCustomer()), Value: value, Timestamp: r.clock.Now()},
+	r.Client().Produce(r.t.Context(), &kgo.Record{Topic: r.Prefix + schemas.Deliveries, Key: []byte(d.GetCustomer()), Value: value, Timestamp: r.clock.Now()},
 		func(_ *kgo.Record, err error) {
 			if err != nil {
 				r.t.Error(err)
@@ -165,7 +135,7 @@ type running struct {
 func (r *rig) start() *running {
 	r.t.Helper()
 	c := Config{
-		Kafka: r.kafka, Prefix: r.prefix, Instance: "one", PublicURL: "https://t.shop.example", Links: r.keys, Clock: r.clock,
+		Kafka: r.Opts(), Prefix: r.Prefix, Instance: "one", PublicURL: "https://t.shop.example", Links: r.keys, Clock: r.clock,
 		SMTP: SMTP{Addr: r.inbox.SMTPAddr(), Timeout: 10 * time.Second}, CommitSpacing: time.Nanosecond,
 	}
 	if testing.Verbose() {
@@ -197,7 +167,7 @@ func (r *rig) outcomes(want int) []*schemas.Outcome {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
 	defer cancel()
-	client, err := kgo.NewClient(append(r.kafka, kgo.ConsumeTopics(r.prefix+schemas.Events), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
+	client, err := kgo.NewClient(append(r.Opts(), kgo.ConsumeTopics(r.Prefix+schemas.Events), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -240,18 +210,13 @@ func (r *rig) quiet(stations ...*running) {
 	r.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for {
-		ends, err := kadm.NewClient(r.client).ListEndOffsets(r.t.Context(), r.prefix+schemas.Deliveries)
-		if err != nil {
-			r.t.Fatal(err)
-		}
 		ok, next := true, map[int32]int64{}
 		for _, s := range stations {
 			n, settled := s.Settled(r.clock.Now())
 			ok = ok && settled
 			maps.Copy(next, n)
 		}
-		ends.Each(func(o kadm.ListedOffset) { ok = ok && next[o.Partition] == o.Offset })
-		if ok {
+		if ok && maps.Equal(next, r.Ends(schemas.Deliveries)) {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -287,47 +252,11 @@ func mailsTo(b *inbox.Inbox) map[string]int {
 	return n
 }
 
-func testBrokers(t *testing.T) []string {
-	brokers := os.Getenv("SEGUE_TEST_BROKERS")
-	if brokers == "" {
-		t.Skip("SEGUE_TEST_BROKERS is not set")
-	}
-	return strings.Split(brokers, ",")
-}
-
 // readAll reads a topic, read committed, to its present end.
 func (r *rig) readAll(topic string) (records []*kgo.Record) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
-	defer cancel()
-	ends, err := kadm.NewClient(r.client).ListEndOffsets(ctx, r.prefix+topic)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	left := map[int32]int64{}
-	ends.Each(func(o kadm.ListedOffset) {
-		if o.Offset > 0 {
-			left[o.Partition] = o.Offset
-		}
-	})
-	client, err := kgo.NewClient(append(r.kafka, kgo.ConsumeTopics(r.prefix+topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer client.Close()
-	for len(left) > 0 {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			r.t.Fatal(err)
-		}
-		fetches.EachRecord(func(rec *kgo.Record) {
-			if rec.Offset+1 >= left[rec.Partition] {
-				delete(left, rec.Partition)
-			}
-			if !rec.Attrs.IsControl() {
-				records = append(records, rec)
-			}
-		})
+	for _, of := range r.Committed(topic) {
+		records = append(records, of...)
 	}
 	return records
 }

@@ -138,8 +138,11 @@ func (l *lossy) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Client produces where records say, or their keys.
+func (c *Cluster) Client() *kgo.Client { return c.client }
+
 // Create makes topics, of which no record is ever deleted and which carry the
-// time that their producers say.
+// time that their producers say. They have leaders when it returns.
 func (c *Cluster) Create(partitions int32, names ...string) {
 	c.t.Helper()
 	for i := range names {
@@ -152,6 +155,24 @@ func (c *Cluster) Create(partitions int32, names ...string) {
 	}
 	if err != nil {
 		c.t.Fatalf("create %v: %v", names, err)
+	}
+	c.led(names)
+}
+
+// led waits until topics have leaders: a real broker answers before.
+func (c *Cluster) led(topics []string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		listed, err := kadm.NewClient(c.client).ListEndOffsets(context.Background(), topics...)
+		if err == nil {
+			err = listed.Error()
+		}
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("list the ends of %v: %v", topics, err)
+		}
 	}
 }
 
