@@ -29,6 +29,7 @@ type Processor[S, D any] struct {
 	// What else there is to time and concurrency. A simulation puts its own here.
 	now        func() time.Time
 	pause      func(ctx context.Context, d time.Duration)
+	awaitRoom  func() // between looks at a full disk; nil: the store's own
 	spawn      func(func())
 	await      func() // all that was spawned has ended
 	background sync.WaitGroup
@@ -148,7 +149,7 @@ func (p *Processor[S, D]) start() (err error) {
 
 func (p *Processor[S, D]) openStore() (err error) {
 	open := func() {
-		p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory(), TablesFrom: p.c.tablesFrom})
+		p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory(), TablesFrom: p.c.tablesFrom, Pause: p.awaitRoom})
 	}
 	if open(); state.IsCorrupt(err) {
 		p.tellCorrupt(err)

@@ -19,11 +19,12 @@ import (
 
 // simDisk is a machine's disk. A new life gets what a crash left of it.
 type simDisk struct {
-	w    *simulation
-	rng  *rand.Rand
-	mem  *vfs.MemFS
-	full time.Time // nothing can be written before
-	fate uint64    // of what a crash leaves
+	w     *simulation
+	rng   *rand.Rand
+	mem   *vfs.MemFS
+	full  time.Time // nothing can be written before,
+	looks int       // unless somebody has looked that often
+	fate  uint64    // of what a crash leaves
 
 	mu     sync.Mutex
 	rotten map[string]rot // by path
@@ -47,6 +48,11 @@ func (d *simDisk) fs() vfs.FS {
 			return nil
 		}
 		if path.Base(op.Path) == "probe" {
+			if d.looks > 0 {
+				d.looks--
+				d.w.count("looks at a full disk")
+				return syscall.ENOSPC
+			}
 			d.full = time.Time{} // whoever waits for room may hold locks, and time stands still: room there is
 			return nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -270,7 +271,7 @@ func (c *simClock) forget() { c.waits = nil }
 func (p *simProcess) inject() {
 	x := p.p
 	x.cluster = &modelCluster{p: p, b: p.w.b}
-	x.pause = p.sleep
+	x.pause, x.awaitRoom = p.sleep, runtime.Gosched
 	x.spawn = func(f func()) { p.spawn(background, f) }
 	x.await = func() {
 		if p.dead {

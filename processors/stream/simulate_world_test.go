@@ -472,7 +472,7 @@ func (w *simulation) harm(m *simMachine) {
 		w.count("cut off")
 		w.tracef("%s reaches nothing for %v", m.p, d)
 	case 2:
-		m.disk.full = time.Now().Add(d / 4)
+		m.disk.full, m.disk.looks = time.Now().Add(d/4), int(d.Milliseconds()%50)
 		w.count("disks full")
 		w.tracef("the disk of %s is full for %v", m.name, d/4)
 	case 3, 4:
