@@ -7,7 +7,8 @@ import (
 	"segue/benchmarks/workload"
 )
 
-// bounds shows what memory and CPU time do as customers become more.
+// bounds shows what memory and CPU time do as customers become more, and as time
+// goes by.
 func (b *bench) bounds(ctx context.Context) error {
 	b.title("Bounds", "Every customer has an event before any has a second; half of them have one, or more when there are few. From an empty state to a graceful stop. "+
 		"Given is what the runtime was told to stay within, resident is the most that the process took.")
@@ -47,5 +48,8 @@ func (b *bench) bounds(ctx context.Context) error {
 	if err := b.chart("memory-by-customers.svg", "Memory by customers", "customers, 200 B each", "MB", memory); err != nil {
 		return err
 	}
-	return b.chart("cost-by-customers.svg", "Cost by customers", "customers, 200 B each", fmt.Sprintf("µs CPU/event, GOGC=%s", b.gogc), whole, limit)
+	if err := b.chart("cost-by-customers.svg", "Cost by customers", "customers, 200 B each", fmt.Sprintf("µs CPU/event, GOGC=%s", b.gogc), whole, limit); err != nil {
+		return err
+	}
+	return b.year(ctx)
 }

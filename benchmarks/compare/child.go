@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -14,12 +15,15 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/benchmarks/fold"
 	"segue/benchmarks/workload"
 	"segue/processors/customer"
+	"segue/processors/sender"
 	"segue/processors/stream"
+	"segue/schemas/link"
 )
 
 // childIfAsked does not return when this process is an engine's.
@@ -48,6 +52,8 @@ func runChild(kind string, args []string) (err error) {
 		commit    = flags.Duration("commit", 0, "")
 		storm     = flags.Int64("storm", 0, "")
 		profile   = flags.String("profile", "", "")
+		via       = flags.String("via", "", "")
+		mails     = flags.String("mails", "", "")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -67,9 +73,12 @@ func runChild(kind string, args []string) (err error) {
 	}
 	// As the segue binary divides what customer.memory gives.
 	runtime := *memory / 4 * 3
-	debug.SetMemoryLimit(*memory / 16 * 13)
+	if *memory > 0 {
+		debug.SetMemoryLimit(*memory / 16 * 13)
+	}
 	registry := prometheus.NewRegistry()
-	stopTelling, err := tellTurns(*dir+socket, registry)
+	registry.MustRegister(collectors.NewGoCollector())
+	stopTelling, err := tell(*dir+"."+kind, registry)
 	if err != nil {
 		return err
 	}
@@ -77,7 +86,11 @@ func runChild(kind string, args []string) (err error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	// The peer does not compress, and neither do we here.
 	kafka := []kgo.Opt{kgo.SeedBrokers(*brokers), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(100 * time.Millisecond)}
-
+	if *via != "" {
+		kafka = append(kafka, kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, *via)
+		}))
+	}
 	switch kind {
 	case "bare":
 		states, err := fold.Bare(ctx, kafka, *id, *input, *pads)
@@ -107,12 +120,25 @@ func runChild(kind string, args []string) (err error) {
 		return p.Run(ctx)
 	case "station":
 		s, err := customer.New(customer.Config{
-			Kafka: kafka, Prefix: *id, Instance: "one", Dir: *dir, Memory: runtime, Salt: "benchmark", Log: log, CommitInterval: *commit,
+			Kafka: kafka, Prefix: *id, Instance: "one", Dir: *dir, Memory: runtime, Salt: "benchmark", Log: log, Metrics: registry, CommitInterval: *commit,
+		})
+		if err != nil {
+			return err
+		}
+		return s.Run(ctx)
+	case "sender":
+		keys, err := link.NewKeys("a secret that is long enough")
+		if err != nil {
+			return err
+		}
+		s, err := sender.New(sender.Config{
+			Kafka: kafka, Prefix: *id, Instance: "one", SMTP: sender.SMTP{Addr: *mails, Connections: connections},
+			PublicURL: "https://t.shop.example", Links: keys, Log: log, Metrics: registry,
 		})
 		if err != nil {
 			return err
 		}
 		return s.Run(ctx)
 	}
-	return fmt.Errorf("got child %q, want segue, bare or station", kind)
+	return fmt.Errorf("got child %q, want segue, bare, station or sender", kind)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/xml"
 	"io"
 	"math"
@@ -20,9 +21,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// All engines give the answers that the load asks for, and one that did not would
-// be found out.
-func TestKafkaSameAnswers(t *testing.T) {
+// testBench measures on the Kafka that SEGUE_TEST_BROKERS names, or skips the test.
+func testBench(t *testing.T) *bench {
 	brokers := os.Getenv("SEGUE_TEST_BROKERS")
 	if brokers == "" {
 		t.Skip("SEGUE_TEST_BROKERS is not set; deploy/kafka/run sets it")
@@ -31,16 +31,24 @@ func TestKafkaSameAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.client.Close()
+	t.Cleanup(c.client.Close)
 	b := &bench{cluster: c, dir: t.TempDir(), began: time.Now(), gogc: "100"}
 	if b.self, err = os.Executable(); err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+// All engines give the answers that the load asks for, and one that did not would
+// be found out.
+func TestKafkaSameAnswers(t *testing.T) {
+	b := testBench(t)
+	var err error
 	if b.java, err = buildPeer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	l := load{Workload: workload.Workload{Seed: 1, Customers: 1_000, Zipf: 1.1}, events: 20_000, bytes: 400, memory: 64 << 20}
-	if err := l.produce(t.Context(), c, b.id("load")); err != nil {
+	if err := l.produce(t.Context(), b.cluster, b.id("load")); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range []engine{segue, uncached, bare} {
@@ -235,5 +243,79 @@ func TestShopPlaybook(t *testing.T) {
 	}
 	if f.wakes < 0.02 || f.wakes > 1 || f.profile < 200 {
 		t.Errorf("fold alone: got %+v, want some wake-ups, fewer than events, and a profile of 200 bytes or more", f)
+	}
+}
+
+// A slow wire lets no more through than it is told to, and changes nothing.
+func TestWire(t *testing.T) {
+	far, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	sent := make([]byte, 64<<10)
+	for i := range sent {
+		sent[i] = byte(i / 251)
+	}
+	go func() {
+		for {
+			conn, err := far.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write(sent)
+			conn.Close()
+		}
+	}()
+	w, err := newWire(far.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	const rate = 256 << 10
+	w.slow(rate)
+	began := time.Now()
+	for range 2 { // they share it
+		conn, err := net.Dial("tcp", w.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(conn)
+		conn.Close()
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("got %d bytes, %v, want the %d that were sent", len(got), err, len(sent))
+		}
+	}
+	if took, least := time.Since(began), 2*time.Second*time.Duration(len(sent))/rate; took < least {
+		t.Errorf("took %v, want %v or more", took, least)
+	}
+}
+
+func TestGrown(t *testing.T) {
+	then := lap{resident: 100, disk: 10, goroutines: 30}
+	if err := grown(then, lap{resident: 120, disk: 20, goroutines: 35}); err != nil {
+		t.Errorf("got %v of what a moment makes", err)
+	}
+	for want, later := range map[string]lap{
+		"100 MB resident after 24 weeks, 140 after 48": {resident: 140, disk: 10, goroutines: 30},
+		"10.0 MB on disk after 24 weeks, 80.0":         {resident: 100, disk: 80, goroutines: 30},
+		"30.0 goroutines after 24 weeks, 60.0":         {resident: 100, disk: 10, goroutines: 60},
+	} {
+		if err := grown(then, later); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("grown(%v, %v) = %v, want %s", then, later, err, want)
+		}
+	}
+}
+
+// While the network is slow, events wait in Kafka; then every cart has its mail.
+func TestKafkaSlowNetwork(t *testing.T) {
+	b := testBench(t)
+	b.seconds = time.Second
+	r, err := b.under(t.Context(), trouble{"slow", (*path).slowNetwork})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.carts < 500 || r.mails+r.doubted < r.carts || r.most.events < offered/10 {
+		t.Errorf("got %+v, want a mail for each of 500 carts or more, and a tenth of a second of events that waited", r)
 	}
 }

@@ -23,6 +23,8 @@ type run struct {
 	commit  time.Duration // 0: the engine's own
 	stormAt int64         // see fold.Task
 	profile string        // file for a CPU profile
+	via     string        // the way to the broker; "": its own address
+	mails   string        // address of the mail server
 }
 
 func (r run) outputs() string { return r.id + "-outputs" }
@@ -44,7 +46,8 @@ func child(kind string) func(*bench, run) []string {
 	return func(b *bench, r run) []string {
 		return []string{b.self, "child", kind, "-brokers", b.cluster.brokers, "-id", r.id, "-input", r.load.topic, "-dir", b.folder(r.id),
 			"-customers", strconv.Itoa(r.load.Customers), "-pads", strconv.Itoa(r.load.pads()), "-memory", strconv.FormatInt(r.load.memory, 10), "-commit", r.commit.String(),
-			"-storm", strconv.FormatInt(r.stormAt, 10), "-profile", r.profile}
+			"-storm", strconv.FormatInt(r.stormAt, 10), "-profile", r.profile,
+			"-via", r.via, "-mails", r.mails}
 	}
 }
 
@@ -53,6 +56,7 @@ var (
 	bare  = engine{"bare limit", same, func(string) string { return "" }, child("bare")}
 	// The customer station puts its prefix before the names of group and topics.
 	station = engine{"customer station", func(id string) string { return id + "customer" }, func(id string) string { return id + schemas.Profiles }, child("station")}
+	mailer  = engine{"sender", func(id string) string { return id + "sender" }, func(string) string { return "" }, child("sender")}
 )
 
 // streams is Kafka Streams with these settings of benchmarks/streams.
@@ -104,6 +108,7 @@ type process struct {
 
 	mu   sync.Mutex
 	last usage
+	most int64 // the highest rss since mostRSS was asked last
 }
 
 func (b *bench) start(e engine, r run) (*process, error) {
@@ -136,7 +141,7 @@ func (p *process) watch() {
 		case <-look.C:
 			if u, err := usageOf(p.cmd.Process.Pid); err == nil && u.rss > 0 {
 				p.mu.Lock()
-				p.last = u
+				p.last, p.most = u, max(p.most, u.rss)
 				p.mu.Unlock()
 			}
 		}
@@ -147,6 +152,14 @@ func (p *process) usage() usage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.last
+}
+
+// mostRSS is the highest that was seen since it was asked last.
+func (p *process) mostRSS() (most int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	most, p.most = p.most, p.last.rss
+	return most
 }
 
 // alive is an error once the process has ended, which only stop and kill want.

@@ -108,7 +108,9 @@ func (b *bench) situation(ctx context.Context, s situation) (latencies series, l
 		case <-time.After(time.Until(at)):
 		}
 		if ours {
-			*into, err = b.askTurns(r)
+			var t told
+			t, err = b.ask(ctx, r.id, "segue")
+			*into = t.Turns
 		}
 		return err
 	}

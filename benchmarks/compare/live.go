@@ -50,7 +50,20 @@ func (b *bench) live(ctx context.Context, l load, rate int) error {
 	defer client.Close()
 	w := l.Workload
 	w.Seed, w.InTurn = w.Seed+1, false
-	source, began, sent := w.Events(), time.Now(), 0
+	source := w.Events()
+	return produceAtRate(ctx, client, rate, func(n int) *kgo.Record {
+		e := source.Next(time.Now().UnixMilli())
+		if n%10 == 0 {
+			e.Amount = workload.Crossing
+		}
+		return &kgo.Record{Topic: l.topic, Key: workload.Key(e.Customer), Value: e.Append(nil)}
+	})
+}
+
+// produceAtRate produces the nth record and the next ones, so many a second,
+// until ctx ends; all of them are acknowledged when it returns.
+func produceAtRate(ctx context.Context, client *kgo.Client, rate int, record func(n int) *kgo.Record) error {
+	began, sent := time.Now(), 0
 	beat := time.NewTicker(time.Millisecond)
 	defer beat.Stop()
 	var failed atomic.Pointer[error]
@@ -60,19 +73,16 @@ func (b *bench) live(ctx context.Context, l load, rate int) error {
 			return client.Flush(context.WithoutCancel(ctx))
 		case now := <-beat.C:
 			for ; sent < int(now.Sub(began).Seconds()*float64(rate)); sent++ {
-				e := source.Next(time.Now().UnixMilli())
-				if sent%10 == 0 {
-					e.Amount = workload.Crossing
-				}
-				client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: l.topic, Key: workload.Key(e.Customer), Value: e.Append(nil)}, func(_ *kgo.Record, err error) {
+				client.Produce(context.WithoutCancel(ctx), record(sent), func(r *kgo.Record, err error) {
 					if err != nil {
+						err = fmt.Errorf("produce to %s: %w", r.Topic, err)
 						failed.CompareAndSwap(nil, &err)
 					}
 				})
 			}
 		}
 		if err := failed.Load(); err != nil {
-			return fmt.Errorf("produce to %s: %w", l.topic, *err)
+			return *err
 		}
 	}
 }

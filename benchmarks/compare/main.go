@@ -8,7 +8,7 @@
 // resident memory and bytes written by /proc, progress by what they commit,
 // bytes to Kafka by the size of topics, answers by reading topics.
 //
-//	deploy/kafka/run go run ./benchmarks/compare             everything, about a quarter of an hour
+//	deploy/kafka/run go run ./benchmarks/compare             everything, about twenty minutes
 //	deploy/kafka/run go run ./benchmarks/compare latency     one measurement
 //
 // Not obvious: what a figure says depends on what else the machine does; the
@@ -64,7 +64,8 @@ var measurements = []measurement{
 	{"latency", "from produce to read-committed output at 5,000 events/s, also during write-back and a storm of wake-ups", (*bench).latency},
 	{"restore", "ready after SIGKILL under load, and after the state was lost", (*bench).restore},
 	{"station", "the customer station with the shipped playbook", (*bench).station},
-	{"bounds", "resident memory against the memory it was given, by number of customers", (*bench).bounds},
+	{"bounds", "resident memory against the memory it was given, by number of customers, and what grows with time", (*bench).bounds},
+	{"pressure", "what waits where when the broker, the network or the mail server is slow or stands still", (*bench).pressure},
 	{"costs", "where the CPU time goes, by profile", (*bench).costs},
 }
 
@@ -88,7 +89,7 @@ func compare() error {
 		large      = flag.Bool("large", false, "measure 10M customers too, and the station at 1M; wants 10 GB of disk and half an hour more")
 		pictures   = flag.String("pictures", "bin/benchmarks", "`FOLDER` for pictures and profiles")
 		kills      = flag.Int("kills", 5, "how often Segue is killed for restore")
-		seconds    = flag.Duration("for", 10*time.Second, "how long each latency is measured")
+		seconds    = flag.Duration("for", 10*time.Second, "how long each latency is measured; troubles of pressure last twice as long")
 	)
 	flag.Usage = usageText
 	flag.Parse()

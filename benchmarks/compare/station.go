@@ -119,18 +119,14 @@ func shopPlaybook(segments int) (*playbook.Playbook, error) {
 // over them.
 func (b *bench) runStation(ctx context.Context, shop workload.Shop, pb *playbook.Playbook) (cost, error) {
 	prefix := b.id("run") + "-"
-	var topics []string
-	for _, topic := range schemas.Topics {
-		partitions := int32(1)
-		if topic.Partitioned {
-			partitions = b.cluster.partitions
-		}
-		if err := b.cluster.create(ctx, partitions, topic.Config(true), prefix+topic.Name); err != nil {
-			return cost{}, err
-		}
-		topics = append(topics, prefix+topic.Name)
+	topics, err := b.createTopics(ctx, prefix, b.cluster.partitions, true)
+	if err != nil {
+		return cost{}, err
 	}
-	if err := b.produceShop(ctx, prefix, shop, pb); err != nil {
+	if err := b.putInForce(ctx, prefix, pb, b.cluster.partitions, shop.Start); err != nil {
+		return cost{}, err
+	}
+	if err := b.produceShop(ctx, prefix, shop); err != nil {
 		return cost{}, err
 	}
 	ends, err := b.cluster.ends(ctx, prefix+schemas.Events)
@@ -155,7 +151,34 @@ func (b *bench) runStation(ctx context.Context, shop workload.Shop, pb *playbook
 	return c, b.cluster.drop(ctx, topics...)
 }
 
-func (b *bench) produceShop(ctx context.Context, prefix string, shop workload.Shop, pb *playbook.Playbook) error {
+// createTopics makes all topics, under names of their own; virtual: records carry
+// the time that their producers say.
+func (b *bench) createTopics(ctx context.Context, prefix string, partitions int32, virtual bool) (names []string, err error) {
+	for _, topic := range schemas.Topics {
+		n := int32(1)
+		if topic.Partitioned {
+			n = partitions
+		}
+		if err := b.cluster.create(ctx, n, topic.Config(virtual), prefix+topic.Name); err != nil {
+			return names, err
+		}
+		names = append(names, prefix+topic.Name)
+	}
+	return names, nil
+}
+
+func (b *bench) produceShop(ctx context.Context, prefix string, shop workload.Shop) error {
+	return b.cluster.produceAll(ctx, func(yield func(*kgo.Record) bool) {
+		for act := range shop.All {
+			if !yield(&kgo.Record{Topic: prefix + schemas.Events, Key: workload.Key(act.Customer), Timestamp: act.At, Value: schemas.Encode(act.Event)}) {
+				return
+			}
+		}
+	})
+}
+
+// putInForce publishes a playbook, and puts it in force in every partition.
+func (b *bench) putInForce(ctx context.Context, prefix string, pb *playbook.Playbook, partitions int32, at time.Time) error {
 	version := &kgo.Record{Topic: prefix + schemas.Playbooks, Key: []byte(pb.Version), Value: schemas.Encode(pb.Message())}
 	if err := b.cluster.client.ProduceSync(ctx, version).FirstErr(); err != nil {
 		return err
@@ -165,20 +188,14 @@ func (b *bench) produceShop(ctx context.Context, prefix string, shop workload.Sh
 		return err
 	}
 	defer manual.Close()
-	for p := range b.cluster.partitions {
-		inForce := &kgo.Record{Topic: prefix + schemas.Events, Partition: p, Timestamp: shop.Start,
+	for p := range partitions {
+		inForce := &kgo.Record{Topic: prefix + schemas.Events, Partition: p, Timestamp: at,
 			Value: schemas.Encode(&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}})}
 		if err := manual.ProduceSync(ctx, inForce).FirstErr(); err != nil {
 			return err
 		}
 	}
-	return b.cluster.produceAll(ctx, func(yield func(*kgo.Record) bool) {
-		for act := range shop.All {
-			if !yield(&kgo.Record{Topic: prefix + schemas.Events, Key: workload.Key(act.Customer), Timestamp: act.At, Value: schemas.Encode(act.Event)}) {
-				return
-			}
-		}
-	})
+	return nil
 }
 
 // folded is what the task alone took.
