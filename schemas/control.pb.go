@@ -9,6 +9,7 @@ package schemas
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -104,12 +105,17 @@ func (x *PlaybookInForce) GetVersion() string {
 	return ""
 }
 
-// SkipRecord: the record at offset of this partition is never folded; it lies
-// in dead-letters.
+// SkipRecord: a step of this partition that ended the process is never taken: the
+// record at offset, or the wake-up of key that was due at due_at. It lies in
+// dead-letters.
 type SkipRecord struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Offset        int64                  `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// -1: a wake-up.
+	Offset int64  `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Of a wake-up, what the next two name; a record's key need not be text.
+	Key           []byte                 `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
+	DueAt         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=due_at,json=dueAt,proto3" json:"due_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,18 +164,34 @@ func (x *SkipRecord) GetReason() string {
 	return ""
 }
 
+func (x *SkipRecord) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *SkipRecord) GetDueAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DueAt
+	}
+	return nil
+}
+
 var File_control_proto protoreflect.FileDescriptor
 
 const file_control_proto_rawDesc = "" +
 	"\n" +
-	"\rcontrol.proto\x12\bsegue.v1\"\x06\n" +
+	"\rcontrol.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x06\n" +
 	"\x04Tick\"+\n" +
 	"\x0fPlaybookInForce\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\"<\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\"\x81\x01\n" +
 	"\n" +
 	"SkipRecord\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reasonB\x0fZ\rsegue/schemasb\x06proto3"
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x10\n" +
+	"\x03key\x18\x03 \x01(\fR\x03key\x121\n" +
+	"\x06due_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05dueAtB\x0fZ\rsegue/schemasb\x06proto3"
 
 var (
 	file_control_proto_rawDescOnce sync.Once
@@ -185,16 +207,18 @@ func file_control_proto_rawDescGZIP() []byte {
 
 var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_control_proto_goTypes = []any{
-	(*Tick)(nil),            // 0: segue.v1.Tick
-	(*PlaybookInForce)(nil), // 1: segue.v1.PlaybookInForce
-	(*SkipRecord)(nil),      // 2: segue.v1.SkipRecord
+	(*Tick)(nil),                  // 0: segue.v1.Tick
+	(*PlaybookInForce)(nil),       // 1: segue.v1.PlaybookInForce
+	(*SkipRecord)(nil),            // 2: segue.v1.SkipRecord
+	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
 }
 var file_control_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	3, // 0: segue.v1.SkipRecord.due_at:type_name -> google.protobuf.Timestamp
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_control_proto_init() }

@@ -129,7 +129,11 @@ func (c *checker) event(r *kgo.Record) error {
 		return err
 	}
 	if skip := e.GetSkip(); skip != nil {
-		c.find("events partition %d: offset %d is skipped everywhere: %s", r.Partition, skip.GetOffset(), skip.GetReason())
+		what := fmt.Sprintf("offset %d", skip.GetOffset())
+		if len(skip.GetKey()) > 0 {
+			what = fmt.Sprintf("the wake-up of %q due %s", skip.GetKey(), skip.GetDueAt().AsTime())
+		}
+		c.find("events partition %d: %s is skipped everywhere: %s", r.Partition, what, skip.GetReason())
 	}
 	switch e.GetSource() {
 	case "torture":

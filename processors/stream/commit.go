@@ -80,7 +80,8 @@ func (p *Processor[S, D]) commit(ctx context.Context, now time.Time) error {
 		if x.outs == 0 && x.clean == x.fold.clean && !x.moved() && x.floor == x.committed.F {
 			continue
 		}
-		c := commit{Topic: p.topic, Fold: p.c.FoldVersion, M: x.fold.pos, F: x.floor, Skips: x.fold.skipped(0), Shape: x.shape}
+		c := commit{Topic: p.topic, Fold: p.c.FoldVersion, M: x.fold.pos, F: x.floor, Shape: x.shape}
+		c.Skips, c.Wakes = x.fold.skips.list()
 		metadata, err := c.encode()
 		if err != nil {
 			return fmt.Errorf("commit partition %d: %w", x.id, err)

@@ -7,16 +7,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"segue/schemas"
+	"segue/state"
 )
 
 // deaths remembers, in a file beside the state, at which commit a process
-// ended without a word. Twice at the same one: then a record after it may be
-// what kills, and one is folded at a time until it is found: rule 14.
+// ended without a word. Twice at the same one: then a step after it may be what
+// kills, and each is noted before it is taken until one is found: rule 14.
+//
+// The file is not synced: it outlives the process, and what ends the machine is
+// no step.
 type deaths struct {
 	fs     vfs.FS
 	dir    string
@@ -25,16 +29,22 @@ type deaths struct {
 }
 
 type death struct {
-	At    int64 `json:"at"`              // M at the start
-	Count int   `json:"count,omitempty"` // ends at this M
-	Until int64 `json:"until,omitempty"` // records before it are folded one at a time
-	Alone int64 `json:"alone,omitempty"` // the one being folded, and 1
-	Tries int   `json:"tries,omitempty"` // ends while it was
+	At    Position `json:"at"`              // M at the start
+	Count int      `json:"count,omitempty"` // ends at this M
+	Alone int      `json:"alone,omitempty"` // so many steps are to be noted
+	Step  *place   `json:"step,omitempty"`  // the one that is being taken
+	Ended []ended  `json:"ended,omitempty"` // those that were when a life ended
+}
+
+// ended is a step during which lives ended.
+type ended struct {
+	Step  place `json:"step"`
+	Lives int   `json:"lives"`
 }
 
 const (
 	deathsFile = "running.json"
-	// deathsAllowed at one commit may be chance.
+	// deathsAllowed at one commit, or during one step, may be chance.
 	deathsAllowed = 2
 )
 
@@ -63,51 +73,75 @@ func openDeaths(dir string, fs vfs.FS) (*deaths, error) {
 
 func (d *deaths) path() string { return d.fs.PathJoin(d.dir, deathsFile) }
 
-// took notes that a partition is live at M; span is how many records may have
-// been folded before the first commit. It returns what is to be isolated, if
-// anything.
-func (d *deaths) took(id int32, m, span int64) (isolated bool, err error) {
-	if _, again := d.now[id]; again { // a later session of this life
-		return d.isolated(id, m), nil
-	}
-	now, former := death{At: m}, d.former[id]
-	switch {
-	case former.Until > m: // died while one record at a time was folded
-		now = former
-		now.At, now.Count = m, former.Count+1
-		if now.Alone != 0 {
-			now.Tries++
-		} else { // none before Until was a record that kills: it lies beyond
-			now.Until += former.Until - m + span
+// took notes that a partition is live at M; span is how many steps a turn
+// takes. It returns whether each is to be noted.
+func (d *deaths) took(id int32, m Position, span int) (isolated bool, err error) {
+	if now, again := d.now[id]; again { // a later session of this life
+		if now.Alone > 0 {
+			now.Alone = span
 		}
-	case d.met(id) && former.At == m:
+		d.now[id] = now
+		return now.Alone > 0, nil
+	}
+	now := death{At: m}
+	former, met := d.former[id]
+	if met && former.At == m {
 		now.Count = former.Count + 1
-		if now.Count >= deathsAllowed {
-			now.Until = m + span
+	}
+	if s := former.Step; s != nil {
+		i := former.ended(*s)
+		if i < 0 {
+			former.Ended = append(former.Ended, ended{*s, 0})
+			i = len(former.Ended) - 1
 		}
+		former.Ended[i].Lives++
+	}
+	if now.Count > 0 || former.Step != nil {
+		now.Ended = former.Ended
+	}
+	if len(now.Ended) > 0 || now.Count >= deathsAllowed {
+		now.Alone = span
 	}
 	d.now[id] = now
-	return d.isolated(id, m), d.write()
+	return now.Alone > 0, d.write()
 }
 
-func (d *deaths) met(id int32) bool { _, ok := d.former[id]; return ok }
+// isolated reports whether the steps of a partition are noted.
+func (d *deaths) isolated(id int32) bool { return d.now[id].Alone > 0 }
 
-// isolated reports whether the record at an offset is folded alone.
-func (d *deaths) isolated(id int32, offset int64) bool { return offset < d.now[id].Until }
-
-// killer reports whether former lives ended while the record was folded alone.
-func (d *deaths) killer(id int32, offset int64) bool {
+// killer reports whether lives ended while the step was taken.
+func (d *deaths) killer(id int32, step place) bool {
 	now := d.now[id]
-	return now.Alone == offset+1 && now.Tries >= deathsAllowed
+	i := now.ended(step)
+	return i >= 0 && now.Ended[i].Lives >= deathsAllowed
 }
 
-// alone notes, durably, that the record is folded now; -1: none is.
-func (d *deaths) alone(id int32, offset int64) error {
+func (d death) ended(step place) int {
+	return slices.IndexFunc(d.Ended, func(e ended) bool { return e.Step == step })
+}
+
+// taking notes that the step is taken now.
+func (d *deaths) taking(id int32, step place) error {
 	now := d.now[id]
-	if now.Alone != offset+1 {
-		now.Alone, now.Tries = offset+1, 0
-	}
+	now.Alone, now.Step = max(now.Alone-1, 0), &step
 	d.now[id] = now
+	return d.write()
+}
+
+// survived notes that no step of the partition is being taken.
+func (d *deaths) survived(id int32) error {
+	now := d.now[id]
+	if now.Step == nil {
+		return nil
+	}
+	now.Step = nil
+	d.now[id] = now
+	return d.write()
+}
+
+// over notes that enough steps were taken alone, and M is beyond them.
+func (d *deaths) over(id int32, m Position) error {
+	d.now[id] = death{At: m}
 	return d.write()
 }
 
@@ -129,17 +163,10 @@ func (d *deaths) replace(b []byte) error {
 		return err
 	}
 	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err := d.fs.Rename(draft, d.path()); err != nil {
-		return err
-	}
-	dir, err := d.fs.OpenDir(d.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return d.fs.Rename(draft, d.path())
 }
 
 // clear says that this life ended with a word.
@@ -150,23 +177,64 @@ func (d *deaths) clear() error {
 	return nil
 }
 
-// foldIsolated folds one record and commits it, unless it is the one that
-// killed: that one is skipped here, and by a control record everywhere.
-func (p *Processor[S, D]) foldIsolated(ctx context.Context, x *partition[S, D], r *kgo.Record) error {
-	if p.deaths.killer(x.id, r.Offset) {
-		reason := fmt.Sprintf("the process ended %d times while this record was folded", p.deaths.now[x.id].Count)
-		p.bury(x, deadLetter{Input{Key: string(r.Key), Now: x.fold.pos.Clock, Offset: r.Offset, Value: r.Value}, r.Timestamp.UnixMilli(), reason})
-		x.fold.skips[r.Offset] = true
-		p.produce(&kgo.Record{Topic: p.input, Partition: x.id, Value: schemas.Encode(&schemas.Event{
-			Body: &schemas.Event_Skip{Skip: &schemas.SkipRecord{Offset: r.Offset, Reason: reason}}})})
-	} else if err := p.deaths.alone(x.id, r.Offset); err != nil {
+// foldAlone notes a step before it is taken. A wake-up that kills is skipped;
+// a record was, before any of its steps.
+func (p *Processor[S, D]) foldAlone(x *partition[S, D], step place) error {
+	if step.offset < 0 && p.deaths.killer(x.id, step) {
+		p.skip(x, step)
+		return nil
+	}
+	return p.deaths.taking(x.id, step)
+}
+
+// skip leaves a step out here, and by a control record everywhere.
+func (p *Processor[S, D]) skip(x *partition[S, D], step place) {
+	x.fold.skips[step] = max(step.offset, x.fold.pos.Next)
+	p.produce(&kgo.Record{Topic: p.input, Partition: x.id, Value: skipRecord(step)})
+}
+
+// survived ends the notes of a turn's steps. Once enough were taken alone they
+// are committed, so that the next life begins after them.
+func (p *Processor[S, D]) survived(ctx context.Context) error {
+	for _, x := range p.partitions {
+		if x.fold.alone == nil {
+			continue
+		}
+		if err := p.deaths.survived(x.id); err != nil {
+			return err
+		}
+		if p.deaths.isolated(x.id) {
+			continue
+		}
+		if err := p.commit(ctx, p.now()); err != nil {
+			return err
+		}
+		x.fold.alone = nil
+		if err := p.deaths.over(x.id, x.committed.M); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// placeJSON is how a place is written: keys are bytes, not text.
+type placeJSON struct {
+	Offset int64  `json:"o"`
+	Due    int64  `json:"d,omitempty"`
+	Key    []byte `json:"k,omitempty"`
+}
+
+// MarshalJSON is for the lives to come.
+func (p place) MarshalJSON() ([]byte, error) {
+	return json.Marshal(placeJSON{p.offset, p.wake.Due, []byte(p.wake.Key)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (p *place) UnmarshalJSON(b []byte) error {
+	var j placeJSON
+	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	if err := x.fold.record(ctx, fromKafka(r)); err != nil {
-		return err
-	}
-	if err := p.commit(ctx, p.now()); err != nil {
-		return err
-	}
-	return p.deaths.alone(x.id, -1)
+	*p = place{j.Offset, state.Wake{Due: j.Due, Key: string(j.Key)}}
+	return nil
 }

@@ -52,9 +52,11 @@
 //  13. A graceful stop leaves L = M = F, and so does a partition that is handed to
 //     another member: its next owner folds nothing again, whatever its version of
 //     the fold. After a crash another version refuses, unless told to accept.
-//  14. A record whose step fails is a dead letter, and the state as if it had not
-//     come. One that ends the process is looked for one record at a time, then
-//     skipped everywhere by a control record, for as long as the log holds it.
+//  14. A step that fails is a dead letter, and the state as if it had not been
+//     taken; a wake-up is dropped, so the key is woken again when it asks, or by
+//     the next version. A step that ends the process is looked for by a note
+//     before each, then skipped everywhere by a control record, which commits
+//     repeat for as long as a position that the log reaches stands before it.
 //
 // Why that is exactly once: what a position has put out only grows with both
 // of its parts, and for two positions the greater of each part has put out just

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"unsafe"
 
 	"segue/schemas"
@@ -28,7 +27,8 @@ type fold[S, D any] struct {
 	relieve func() error              // called within long drains; nil: memory is no concern
 	suspect map[place]bool            // steps that panicked before: keep a copy
 	careful bool                      // keep a copy before every step
-	skips   map[int64]bool            // offsets that are never folded
+	skips   skips                     // steps that are never taken
+	alone   func(p place) error       // called before every step; nil: they go on together
 	count   func(wake bool, at int64) // nil: nobody counts
 
 	pos       Position
@@ -58,7 +58,7 @@ type record struct {
 }
 
 func newFold[S, D any](task Task[S, D], store *state.Partition) *fold[S, D] {
-	f := &fold[S, D]{task: task, store: store, suspect: map[place]bool{}, skips: map[int64]bool{}}
+	f := &fold[S, D]{task: task, store: store, suspect: map[place]bool{}, skips: skips{}}
 	f.reset(Position{}, empty)
 	return f
 }
@@ -82,7 +82,7 @@ func (f *fold[S, D]) record(ctx context.Context, r record) error {
 		return nil
 	}
 	f.pos.Next = r.offset
-	if r.marker || f.skips[r.offset] {
+	if r.marker || f.skips.has(place{offset: r.offset}) {
 		f.pos.Next++
 		return nil
 	}
@@ -189,7 +189,7 @@ func (f *fold[S, D]) control(ctx context.Context, r record, now int64) error {
 	switch body := ev.GetBody().(type) {
 	case *schemas.Event_Tick:
 	case *schemas.Event_Skip:
-		f.skips[body.Skip.GetOffset()] = true
+		f.skips.heed(body.Skip, r.offset)
 	case *schemas.Event_Playbook:
 		return f.inForce(ctx, body.Playbook.GetVersion(), now)
 	default:
@@ -271,24 +271,4 @@ func (f *fold[S, D]) encode(dst []byte, e *entry[S]) []byte {
 func (f *fold[S, D]) size(e *entry[S]) uint32 {
 	const overhead = 176 // the entry, its places in the index and in lists, its wake-up
 	return uint32(f.task.Size(e.state) + len(e.key) + overhead)
-}
-
-// skipped lists the offsets to skip from an offset on.
-func (f *fold[S, D]) skipped(from int64) (offsets []int64) {
-	for o := range f.skips {
-		if o >= from {
-			offsets = append(offsets, o)
-		}
-	}
-	slices.Sort(offsets)
-	return offsets
-}
-
-// forgetSkips drops what no restore can meet any more.
-func (f *fold[S, D]) forgetSkips(before int64) {
-	for o := range f.skips {
-		if o < before {
-			delete(f.skips, o)
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
+	"segue/schemas"
 	"segue/state"
 )
 
@@ -56,6 +57,12 @@ func drawLog(t *rapid.T) []record {
 
 func judge(log []record) *oracle {
 	o := newOracle()
+	for _, r := range log {
+		var ev schemas.Event
+		if len(r.key) == 0 && schemas.Decode(r.value, &ev) == nil && ev.GetSkip() != nil {
+			o.skips.heed(ev.GetSkip(), r.offset)
+		}
+	}
 	for _, r := range log {
 		if !r.marker {
 			o.record(r)
@@ -453,7 +460,7 @@ func FuzzDecodeEnvelope(f *testing.F) {
 }
 
 func FuzzDecodeCommit(f *testing.F) {
-	c := commit{Topic: "t", Fold: 2, M: Position{Next: 9, Clock: 5, Version: Version{"v", 3, 4}, Frontier: state.Wake{Due: 4, Key: "\xff\x00"}}, Skips: []int64{3}}
+	c := commit{Topic: "t", Fold: 2, M: Position{Next: 9, Clock: 5, Version: Version{"v", 3, 4}, Frontier: state.Wake{Due: 4, Key: "\xff\x00"}}, Skips: []int64{3}, Wakes: []skippedWake{{4, []byte("\xff\x00"), 8}}}
 	text, err := c.encode()
 	if err != nil {
 		f.Fatal(err)

@@ -221,7 +221,10 @@ func (p *Processor[S, D]) fold(ctx context.Context, fetches kgo.Fetches) error {
 	if err != nil {
 		return err
 	}
-	return p.drain()
+	if err := p.drain(); err != nil {
+		return err
+	}
+	return p.survived(ctx)
 }
 
 const (
@@ -264,8 +267,9 @@ func (p *Processor[S, D]) foldRecord(ctx context.Context, x *partition[S, D], r 
 	if r.Offset < x.fold.pos.Next {
 		return nil
 	}
-	if len(r.Key) > 0 && !r.Attrs.IsControl() && p.deaths.isolated(x.id, r.Offset) {
-		return p.foldIsolated(ctx, x, r)
+	if at := (place{offset: r.Offset}); x.fold.alone != nil && p.deaths.killer(x.id, at) {
+		p.bury(x, deadLetter{Input{Key: string(r.Key), Now: x.fold.pos.Clock, Offset: r.Offset, Value: r.Value}, r.Timestamp.UnixMilli(), errKills.Error()})
+		p.skip(x, at)
 	}
 	return x.fold.record(ctx, fromKafka(r))
 }

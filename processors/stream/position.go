@@ -57,12 +57,13 @@ func (p *Position) UnmarshalJSON(b []byte) error {
 // commit is what the group holds of a partition. The offset is M's Next; the
 // rest is the metadata of the same offset commit.
 type commit struct {
-	Topic string   `json:"topic"` // its id: a topic made anew is another
-	Fold  int      `json:"fold"`  // the fold's version
-	M     Position `json:"m"`
-	F     Position `json:"f"`              // every change before it is in profiles
-	Skips []int64  `json:"skip,omitempty"` // records at or after F that are never folded
-	Shape shape    `json:"shape,omitzero"`
+	Topic string        `json:"topic"` // its id: a topic made anew is another
+	Fold  int           `json:"fold"`  // the fold's version
+	M     Position      `json:"m"`
+	F     Position      `json:"f"`              // every change before it is in profiles
+	Skips []int64       `json:"skip,omitempty"` // records that are never folded
+	Wakes []skippedWake `json:"wake,omitempty"` // wake-ups that are never fired
+	Shape shape         `json:"shape,omitzero"`
 }
 
 // shape is what the topics must look like for a state to go on.
@@ -81,7 +82,7 @@ func (c commit) encode() (string, error) {
 		return "", fmt.Errorf("encode the position: %w", err)
 	}
 	if len(b) > maxMetadata {
-		return "", fmt.Errorf("position takes %d bytes of commit metadata, want at most %d: %d records to skip, version %q", len(b), maxMetadata, len(c.Skips), c.M.Version.Name)
+		return "", fmt.Errorf("position takes %d bytes of commit metadata, want at most %d: %d steps to skip, version %q", len(b), maxMetadata, len(c.Skips)+len(c.Wakes), c.M.Version.Name)
 	}
 	return string(b), nil
 }

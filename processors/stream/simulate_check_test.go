@@ -19,7 +19,7 @@ type plain struct {
 	toy   toy
 	pos   Position
 	keys  map[string]*plainKey
-	skips map[int64]bool
+	skips skips
 }
 
 type plainKey struct {
@@ -48,6 +48,12 @@ func (p *plain) step(key string, now, offset int64, value []byte) {
 		}
 	} else {
 		k = &plainKey{envelope: envelope{asOf: -1}}
+	}
+	if offset < 0 && p.skips.has(place{-1, state.Wake{Due: now, Key: key}}) {
+		if k.version = p.pos.Version.Since; k.next <= now {
+			k.next = 0
+		}
+		return
 	}
 	next, err := func() (next int64, err error) {
 		defer func() {
@@ -89,7 +95,7 @@ func (p *plain) drain(until state.Wake) {
 
 func (p *plain) record(r *kgo.Record) {
 	p.pos.Next = r.Offset + 1
-	if r.Attrs.IsControl() || p.skips[r.Offset] {
+	if r.Attrs.IsControl() || p.skips.has(place{offset: r.Offset}) {
 		return
 	}
 	now := max(r.Timestamp.UnixMilli(), p.pos.Clock)
@@ -128,8 +134,8 @@ func (p *plain) to(log []*kgo.Record, m Position) {
 }
 
 // log is what was ever committed to a partition of events, and what is skipped.
-func (w *simulation) log(partition int32) (log []*kgo.Record, skips map[int64]bool) {
-	skips = map[int64]bool{}
+func (w *simulation) log(partition int32) (log []*kgo.Record, skipped skips) {
+	skipped = skips{}
 	for _, r := range w.b.logs["events"][partition].all {
 		if !r.visible() {
 			continue
@@ -137,10 +143,10 @@ func (w *simulation) log(partition int32) (log []*kgo.Record, skips map[int64]bo
 		log = append(log, r.Record)
 		var ev schemas.Event
 		if len(r.Key) == 0 && !r.marker && schemas.Decode(r.Value, &ev) == nil && ev.GetSkip() != nil {
-			skips[ev.GetSkip().GetOffset()] = true
+			skipped.heed(ev.GetSkip(), r.Offset)
 		}
 	}
-	return log, skips
+	return log, skipped
 }
 
 // profiles are what a restore would read, once all is decided.
@@ -200,22 +206,17 @@ func (w *simulation) prove(partition int32) {
 		return
 	}
 	w.count("floors proven")
-	log, skips := w.log(partition)
-	want := &plain{keys: map[string]*plainKey{}, skips: skips}
+	log, skipped := w.log(partition)
+	want := &plain{keys: map[string]*plainKey{}, skips: skipped}
 	want.to(log, c.M)
-	got := &plain{skips: map[int64]bool{}, pos: c.F}
-	for _, o := range c.Skips {
-		got.skips[o] = true
-	}
+	got := &plain{skips: c.skips(), pos: c.F}
 	var err error
 	if got.keys, err = w.profiles(partition); err != nil {
 		w.failf("profiles of partition %d: %v", partition, err)
 		return
 	}
 	got.pos.Frontier = state.Wake{}
-	for o := range skips { // a control record within the span says it as well
-		got.skips[o] = true
-	}
+	maps.Copy(got.skips, skipped) // a control record within the span says it as well
 	got.to(log, c.M)
 	w.compare(fmt.Sprintf("partition %d restored at floor %+v and folded to %+v", partition, c.F, c.M), got.keys, want.keys)
 }
@@ -245,18 +246,23 @@ func (w *simulation) verdict() {
 	}
 	for _, r := range w.b.logs["dead-letters"][0].all {
 		if !r.marker && r.visible() {
-			key := fmt.Sprintf("dead letters of %s/%s", header(r.Record, "partition"), r.Key)
+			key := letters(header(r.Record, "partition"), string(r.Key), header(r.Record, "offset"))
 			got[key] = append(got[key], header(r.Record, "offset"))
 		}
 	}
 	for p := range w.partitions {
-		log, skips := w.log(p)
-		w.counts["skips"] += len(skips)
+		log, skipped := w.log(p)
+		for at := range skipped {
+			if at.offset < 0 {
+				w.count("skips of wake-ups")
+			} else {
+				w.count("skips")
+			}
+		}
 		o := newOracle()
+		o.skips = skipped
 		for _, r := range log {
 			switch {
-			case skips[r.Offset]:
-				o.outs[string(r.Key)] = append(o.outs[string(r.Key)], fmt.Sprintf("dead %d", r.Offset))
 			case r.Attrs.IsControl():
 			case len(r.Key) == 0 && schemas.Decode(r.Value, new(schemas.Event)) != nil:
 				o.outs[""] = append(o.outs[""], fmt.Sprintf("dead %d", r.Offset))
@@ -269,14 +275,14 @@ func (w *simulation) verdict() {
 		for key, outs := range o.outs {
 			for _, out := range outs {
 				if offset, ok := strings.CutPrefix(out, "dead "); ok {
-					key := fmt.Sprintf("dead letters of %d/%s", p, key)
+					key := letters(fmt.Sprint(p), key, offset)
 					want[key] = append(want[key], offset)
 				} else {
 					want[key] = append(want[key], out)
 				}
 			}
 		}
-		w.standsAtEnd(p, log, skips)
+		w.standsAtEnd(p, log, skipped)
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if a, b := strings.Join(got[key], "\n"), strings.Join(want[key], "\n"); a != b {
@@ -291,15 +297,24 @@ func (w *simulation) verdict() {
 	}
 }
 
+// letters names dead letters that have an order: a record that is skipped fires
+// none of the wake-ups before it.
+func letters(partition, key, offset string) string {
+	if offset == "-1" {
+		return fmt.Sprintf("dead wake-ups of %s/%s", partition, key)
+	}
+	return fmt.Sprintf("dead letters of %s/%s", partition, key)
+}
+
 // standsAtEnd: after a graceful stop of everyone profiles are all there is.
-func (w *simulation) standsAtEnd(partition int32, log []*kgo.Record, skips map[int64]bool) {
+func (w *simulation) standsAtEnd(partition int32, log []*kgo.Record, skipped skips) {
 	c := w.held[partition]
 	end := w.b.logs["events"][partition].end
 	if c.M.Next != end || c.F != c.M {
 		w.failf("partition %d was stopped gracefully at M %+v and F %+v, the log ends at %d", partition, c.M, c.F, end)
 		return
 	}
-	want := &plain{keys: map[string]*plainKey{}, skips: skips}
+	want := &plain{keys: map[string]*plainKey{}, skips: skipped}
 	want.to(log, c.M)
 	got, err := w.profiles(partition)
 	if err != nil {

@@ -52,7 +52,7 @@ type simProcess struct {
 	sessions []*modelSession
 	threads  []*thread
 	dead     bool // what still runs is unwound
-	doomed   bool // by a record
+	doomed   bool // by a step
 	ended    bool
 	err      error
 	frozen   time.Time // it does nothing before

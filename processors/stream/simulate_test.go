@@ -64,8 +64,8 @@ func everything() []string {
 	all := []string{
 		"clocks set back", "commit asked again", "compactions", "cut off", "deaths", "disks full", "disks lost", "expelled",
 		"floors proven", "frozen", "graceful ends", "handed over", "leaps of the clock", "looks at a full disk", "offset fetch waits", "patience ended", "power losses",
-		"rebalances for no reason", "records that kill", "refused another version's span", "removed from the group", "retentions", "skewed clocks",
-		"skips", "tables corrupted", "transactions of others", "upgrades",
+		"rebalances for no reason", "refused another version's span", "removed from the group", "retentions", "skewed clocks",
+		"skips", "skips of wake-ups", "steps that kill", "tables corrupted", "transactions of others", "upgrades",
 		"step applied", "step committed", "step folded", "step handed", "step offsets", "step polled", "step produced", "step restoring", "step stopped", "step taken",
 	}
 	for _, what := range requests {

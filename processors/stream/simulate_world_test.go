@@ -38,6 +38,7 @@ type simulation struct {
 	trouble map[string]int // one request in so many is hit, by kind; 0: none
 	deadly  int            // one step in so many kills; 0: none
 	poison  bool           // a record that kills
+	doom    bool           // a wake-up that does
 	calm    bool           // nothing goes wrong any more
 	over    bool           // nobody begins another life
 
@@ -72,7 +73,7 @@ func newSimulation(seed uint64, verbose bool) *simulation {
 		w.trouble[kind] = []int{0, 0, 0, 400, 60, 12}[rng.IntN(6)]
 	}
 	w.deadly = []int{0, 2000, 500, 100}[rng.IntN(4)]
-	w.poison = rng.IntN(5) == 0
+	w.poison, w.doom = rng.IntN(5) == 0, rng.IntN(4) == 0
 	for i := range []int{1, 2, 3, 3}[rng.IntN(4)] {
 		m := &simMachine{w: w, name: string(rune('a' + i)), disk: newSimDisk(w), clock: &simClock{w: w}}
 		w.machines = append(w.machines, m)
@@ -87,7 +88,8 @@ func (w *simulation) config(p *simProcess) Config[toyState, string] {
 	task := &toy{die: func() {
 		if !p.dead {
 			p.doomed = true
-			w.count("records that kill")
+			w.count("steps that kill")
+			p.pause()
 		}
 	}}
 	c := Config[toyState, string]{
@@ -357,6 +359,9 @@ func (w *simulation) grow() {
 		case kind == 3 && w.poison:
 			w.poison = false
 			w.add(&modelEvent{key: w.customer(), value: []byte("die")})
+		case kind == 4 && w.doom:
+			w.doom = false
+			w.add(&modelEvent{key: w.customer(), value: []byte("doom")})
 		default:
 			what := []string{"cart", "cart", "cart", "view", "view", "order", "nag", "bad", "panic"}[w.rng.IntN(9)]
 			w.add(&modelEvent{key: w.customer(), value: []byte(what)})

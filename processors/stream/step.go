@@ -32,6 +32,11 @@ func (e *suspectError) Unwrap() error { return e.err }
 
 // step advances one key by one input. at is the record's own time.
 func (f *fold[S, D]) step(e *entry[S], in Input, at int64) error {
+	if f.alone != nil {
+		if err := f.alone(stepPlace(in)); err != nil {
+			return err
+		}
+	}
 	f.steps++
 	f.hold(e)
 	var before []byte
@@ -89,6 +94,9 @@ func (f *fold[S, D]) advance(s *S, in Input) (decisions []D, next int64, err err
 			err = fmt.Errorf("%w: %v", errPanic, r)
 		}
 	}()
+	if in.Offset < 0 && f.skips.has(stepPlace(in)) {
+		return nil, 0, errKills // as if it had failed
+	}
 	return f.task.Advance(s, in)
 }
 

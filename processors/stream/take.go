@@ -83,12 +83,12 @@ func (p *Processor[S, D]) taken(id int32) error {
 		return p.suspected(id, p.doubted(id, t.err))
 	}
 	delete(p.doubts, id)
-	isolated, err := p.deaths.took(id, t.committed.M.Next, int64(p.c.MaxPoll))
+	isolated, err := p.deaths.took(id, t.committed.M, p.c.MaxPoll+p.c.DrainBudget)
 	if err != nil {
 		return err
 	}
 	if isolated {
-		p.c.Log.Warn("the process ended more than once at the same commit: records are folded one at a time to find the one that kills", "partition", id, "offset", t.committed.M.Next)
+		p.c.Log.Warn("the process ended more than once at the same commit: records and wake-ups are noted one at a time to find the one that kills", "partition", id, "offset", t.committed.M.Next)
 	}
 	p.goLive(t.partition)
 	p.c.Log.Info("partition is live", "partition", id, "offset", t.fold.pos.Next, "took", p.now().Sub(t.began).Round(time.Millisecond))
@@ -121,9 +121,7 @@ func (p *Processor[S, D]) prepare(c coming) *partition[S, D] {
 		}
 		return nil
 	}
-	for _, o := range c.committed.Skips {
-		x.fold.skips[o] = true
-	}
+	x.fold.skips = c.committed.skips()
 	return x
 }
 
@@ -144,7 +142,7 @@ func (p *Processor[S, D]) take(ctx context.Context, x *partition[S, D]) error {
 		return err
 	}
 	x.shape.Start = kept[x.id]
-	x.fold.forgetSkips(start) // a store somewhere may stand before any of the others
+	x.fold.skips.forget(start) // a store somewhere may stand before any of the others
 	found, err := p.resume(ctx, x, start)
 	if err != nil {
 		return err
@@ -191,6 +189,9 @@ func (p *Processor[S, D]) goLive(x *partition[S, D]) {
 		} else {
 			p.metrics.records.Inc()
 		}
+	}
+	if p.deaths.isolated(x.id) {
+		f.alone = func(s place) error { return p.foldAlone(x, s) }
 	}
 	x.applyAt = p.now().Add(p.c.ApplyInterval * time.Duration(1+int(x.id)%16) / 16) // not all at once
 	x.limit = f.pos.Next

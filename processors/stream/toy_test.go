@@ -26,11 +26,13 @@ type toyState struct {
 	Busy   bool
 	Nag    int // wake-ups to ask for at once
 	Rules  string
+	Doom   int64 `json:",omitempty"` // a wake-up that calls die
 }
 
 // toy is a task with all that the rules are about: wake-ups that move, wake-ups
 // that time alone brings, versions that decide otherwise. "bad" is refused,
-// "panic" panics half way, "die" calls die.
+// "panic" panics half way, "die" calls die, and so does the wake-up that "doom"
+// asks for.
 type toy struct {
 	die    func()
 	loaded atomic.Int64
@@ -106,6 +108,13 @@ func (t *toy) Advance(s *toyState, in Input) (decisions []string, next int64, er
 		if t.die != nil {
 			t.die()
 		}
+	case "doom":
+		s.Doom = in.Now + hour/2
+	}
+	if in.Offset < 0 && in.Now == s.Doom {
+		if t.die != nil {
+			t.die()
+		}
 	}
 	if s.Rules != in.Version {
 		decide("rules " + in.Version)
@@ -130,6 +139,9 @@ func (t *toy) Advance(s *toyState, in Input) (decisions []string, next int64, er
 			next = leave
 		}
 	}
+	if s.Doom > in.Now && (next == 0 || s.Doom < next) {
+		next = s.Doom
+	}
 	if s.Nag > 0 {
 		s.Nag--
 		decide("nag")
@@ -150,14 +162,23 @@ type oracle struct {
 	version string
 	states  map[string]*toyState
 	next    map[string]int64
+	asked   map[string]int64 // next, unless a version came into force
 	outs    map[string][]string
+	skips   skips
 }
 
 func newOracle() *oracle {
-	return &oracle{states: map[string]*toyState{}, next: map[string]int64{}, outs: map[string][]string{}}
+	return &oracle{states: map[string]*toyState{}, next: map[string]int64{}, asked: map[string]int64{}, outs: map[string][]string{}, skips: skips{}}
 }
 
 func (o *oracle) advance(in Input) {
+	if in.Offset < 0 && o.skips.has(stepPlace(in)) {
+		o.outs[in.Key] = append(o.outs[in.Key], "dead -1")
+		if o.next[in.Key] = o.asked[in.Key]; o.next[in.Key] <= in.Now {
+			o.next[in.Key] = 0
+		}
+		return
+	}
 	in.Version = o.version
 	s := o.states[in.Key]
 	if s == nil {
@@ -179,7 +200,7 @@ func (o *oracle) advance(in Input) {
 	if next != 0 {
 		next = max(next, in.Now+1)
 	}
-	o.states[in.Key], o.next[in.Key] = copied, next
+	o.states[in.Key], o.next[in.Key], o.asked[in.Key] = copied, next, next
 	for _, d := range decisions {
 		outs, _ := o.toy.Compose(copied, in, d)
 		o.outs[in.Key] = append(o.outs[in.Key], string(outs[0].Value))
@@ -202,6 +223,10 @@ func (o *oracle) drain(before int64) {
 }
 
 func (o *oracle) record(r record) {
+	if o.skips.has(place{offset: r.offset}) {
+		o.outs[string(r.key)] = append(o.outs[string(r.key)], fmt.Sprintf("dead %d", r.offset))
+		return
+	}
 	o.clock = max(o.clock, r.at)
 	o.drain(o.clock)
 	if len(r.key) > 0 {

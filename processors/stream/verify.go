@@ -173,7 +173,7 @@ func (v *verification[S, D]) verify(ctx context.Context, r *Verified, head state
 	if err := v.begin(ctx, r, theirs, memory.Partition(r.Partition), held, chosen, seen); err != nil {
 		return err
 	}
-	if err := v.fold(ctx, r.Partition, goal, held.Skips, chosen, seen, ours, theirs); err != nil {
+	if err := v.fold(ctx, r.Partition, goal, held.skips(), chosen, seen, ours, theirs); err != nil {
 		return err
 	}
 	r.At = ours.pos
@@ -282,22 +282,20 @@ func (v *verification[S, D]) begin(ctx context.Context, r *Verified, f *fold[S, 
 
 // fold brings folds to the goal, silently. Of keys that are not chosen only
 // the time counts.
-func (v *verification[S, D]) fold(ctx context.Context, id int32, goal Position, skips []int64, chosen func(string) bool, seen map[string]bool, folds ...*fold[S, D]) error {
+func (v *verification[S, D]) fold(ctx context.Context, id int32, goal Position, skipped skips, chosen func(string) bool, seen map[string]bool, folds ...*fold[S, D]) error {
 	input := v.Prefix + v.Input
 	from := int64(math.MaxInt64)
 	for _, f := range folds {
 		f.careful = true // a step that panicked then does so now
-		for _, o := range skips {
-			f.skips[o] = true
-		}
+		maps.Copy(f.skips, skipped)
 		from = min(from, f.pos.Next)
 	}
-	// A record that is skipped lies before the record that says so.
+	// What is skipped lies before the record that says so.
 	if err := v.span(ctx, input, id, from, goal.Next, func(r record) error {
 		var e schemas.Event
 		if len(r.key) == 0 && !r.marker && schemas.Decode(r.value, &e) == nil && e.GetSkip() != nil {
 			for _, f := range folds {
-				f.skips[e.GetSkip().GetOffset()] = true
+				f.skips.heed(e.GetSkip(), r.offset)
 			}
 		}
 		return nil
