@@ -148,9 +148,13 @@ func printLetters(out io.Writer, letters []deadLetter, asJSON bool) error {
 	return w.Flush()
 }
 
-// fate says when the letter was put back, between before and after; or nothing.
+// fate says when the letter was put back, or that it cannot be, between before
+// and after; or nothing.
 func (l *deadLetter) fate(before, after string) string {
-	if l.PutBack == nil {
+	switch {
+	case l.isWakeUp():
+		return before + "cannot be put back" + after
+	case l.PutBack == nil:
 		return ""
 	}
 	return before + "put back " + l.PutBack.Format(time.RFC3339) + after
@@ -231,7 +235,9 @@ from then on list leaves it out. What fails again becomes a new letter.
 
 What is put back comes late: what it says happened counts from then and, when
 that is over 15 minutes ago, starts nothing. A letter whose record was folded
-and only its output failed folds once more; within a day its id prevents that.`,
+and only its output failed folds once more; within a day its id prevents that.
+A wake-up that failed is no record, and stays: the customer's next record, or
+the next playbook, decides instead.`,
 		Example: `  segue dead-letters retry 17 18
   segue dead-letters retry --reason unmarshal --since 24h --dry-run
   segue dead-letters retry --topic events --yes`,

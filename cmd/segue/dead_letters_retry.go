@@ -110,7 +110,7 @@ func (l *deadLetter) stays() string {
 	case l.PutBack != nil:
 		return l.fate("was ", "")
 	case l.isWakeUp():
-		return "was a wake-up, not a record: nothing can be put back"
+		return "was a wake-up, not a record: it cannot be put back; the customer's next record, or the next playbook, decides instead"
 	case !known:
 		return fmt.Sprintf("names topic %q, which is none of Segue's", l.Topic)
 	}

@@ -120,7 +120,7 @@ func TestLettersThatStay(t *testing.T) {
 	if err := r.run(t.Context(), l, strings.NewReader(""), &out); err != nil {
 		t.Fatal(err)
 	}
-	want := "letter 1 stays: it was a wake-up, not a record: nothing can be put back\n" +
+	want := "letter 1 stays: it was a wake-up, not a record: it cannot be put back; the customer's next record, or the next playbook, decides instead\n" +
 		"letter 2 stays: it names topic \"orders\", which is none of Segue's\n1 letter put back\n"
 	if out.String() != want {
 		t.Errorf("retry:\n got %s\nwant %s", &out, want)
@@ -132,5 +132,8 @@ func TestLettersThatStay(t *testing.T) {
 	args := []string{"dead-letters", "list", "--brokers", l.Kafka.Brokers[0], "--prefix", l.Prefix}
 	if code := execute(context.Background(), args, strings.NewReader(""), &out, io.Discard); code != 0 || strings.ContainsRune(out.String(), '\x1b') {
 		t.Errorf("list: exit code %d, got %q, want nothing that a terminal obeys", code, out.String())
+	}
+	if want := "a wake-up failed (cannot be put back)"; !strings.Contains(out.String(), want) {
+		t.Errorf("list: got %q, want %q", out.String(), want)
 	}
 }

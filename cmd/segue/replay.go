@@ -43,7 +43,8 @@ The file has one JSON object per line, in any order of time: what "segue tail
 events --json" prints, a call in Segment's spec, or an event of Segue. An event
 takes place at the log's time, or when it was received, or when it occurred.
 What Segue itself wrote (ticks, outcomes, playbooks in force) is passed over, as
-it comes anew: a mail is taken as sent the moment it is due.`,
+it comes anew: a mail is taken as sent the moment it is due. What the station
+skips, since it ended the process, is skipped here as well.`,
 		Example: `  segue tail events --from start --until-end --json > week.jsonl
   segue replay --events week.jsonl --playbook new.yaml
   segue replay --events - --until 2026-03-29T12:00:00Z --json < week.jsonl`,
@@ -126,6 +127,14 @@ type replayed struct {
 	at    int64
 	key   string
 	value []byte
+	// from is where it was tailed; nil: it was not.
+	from *place
+}
+
+// place is where a record lies in events.
+type place struct {
+	Partition int32 `json:"partition"`
+	Offset    int64 `json:"offset"`
 }
 
 // onePlaybook is the source of a version that is there already.
@@ -150,7 +159,7 @@ func (e *replayEngine) emit(at int64, _ stream.Input, o stream.Output) {
 	}
 	switch o.Topic {
 	case schemas.Events:
-		e.back = append(e.back, replayed{at, o.Key, o.Value})
+		e.back = append(e.back, replayed{at: at, key: o.Key, value: o.Value})
 	case schemas.Deliveries:
 		var command schemas.DeliveryCommand
 		if err := schemas.Decode(o.Value, &command); err != nil {
@@ -158,7 +167,7 @@ func (e *replayEngine) emit(at int64, _ stream.Input, o stream.Output) {
 			return
 		}
 		if d := command.GetSend(); d != nil {
-			e.back = append(e.back, replayed{at, o.Key, schemas.Encode(sent(d))})
+			e.back = append(e.back, replayed{at: at, key: o.Key, value: schemas.Encode(sent(d))})
 		}
 	}
 }
@@ -171,7 +180,7 @@ func sent(d *schemas.Delivery) *schemas.Event {
 }
 
 func (e *replayEngine) replay(ctx context.Context, in io.Reader, until time.Time) error {
-	records, err := readReplayed(in)
+	records, skips, err := readReplayed(in)
 	if err != nil {
 		return err
 	}
@@ -181,6 +190,11 @@ func (e *replayEngine) replay(ctx context.Context, in io.Reader, until time.Time
 	inForce := &schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: e.pb.Version}}}
 	if err := e.fold.Record(ctx, records[0].at-1, "", schemas.Encode(inForce)); err != nil {
 		return err
+	}
+	for _, r := range skips {
+		if err := e.fold.Record(ctx, records[0].at-1, "", r.value); err != nil {
+			return err
+		}
 	}
 	for _, r := range records {
 		if err := e.runTo(ctx, r.at-1); err != nil {
@@ -229,11 +243,11 @@ func (e *replayEngine) feedBack(ctx context.Context) error {
 	return e.err
 }
 
-// readReplayed returns the records of in by their time.
-func readReplayed(in io.Reader) ([]replayed, error) {
+// readReplayed returns the records of in by their time, but those that the
+// station skips; and which wake-ups it does.
+func readReplayed(in io.Reader) (records, skips []replayed, err error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 4<<20)
-	var records []replayed
 	for n := 1; lines.Scan(); n++ {
 		line := bytes.TrimSpace(lines.Bytes())
 		if len(line) == 0 {
@@ -241,15 +255,29 @@ func readReplayed(in io.Reader) ([]replayed, error) {
 		}
 		more, err := replayedOf(line)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+			return nil, nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		records = append(records, more...)
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, nil, fmt.Errorf("read events: %w", err)
 	}
+	skipped := map[place]bool{}
+	records = slices.DeleteFunc(records, func(r replayed) bool {
+		var event schemas.Event
+		if r.key != "" || r.from == nil || schemas.Decode(r.value, &event) != nil {
+			return false
+		}
+		if skip := event.GetSkip(); skip.GetOffset() >= 0 {
+			skipped[place{r.from.Partition, skip.GetOffset()}] = true
+		} else {
+			skips = append(skips, r)
+		}
+		return true
+	})
+	records = slices.DeleteFunc(records, func(r replayed) bool { return r.from != nil && skipped[*r.from] })
 	slices.SortStableFunc(records, func(a, b replayed) int { return cmp.Compare(a.at, b.at) })
-	return records, nil
+	return records, skips, nil
 }
 
 // replayedOf reads a line: a record that was tailed, a call of Segment's spec,
@@ -261,6 +289,7 @@ func replayedOf(line []byte) ([]replayed, error) {
 	}
 	var events []*schemas.Event
 	var at int64
+	var from *place
 	var err error
 	switch {
 	case outer["type"] != nil || outer["batch"] != nil:
@@ -269,6 +298,10 @@ func replayedOf(line []byte) ([]replayed, error) {
 		var s shown
 		if err = json.Unmarshal(line, &s); err == nil && s.Topic != schemas.Events {
 			err = fmt.Errorf("got a record of %s, want one of %s", s.Topic, schemas.Events)
+		}
+		if outer["partition"] != nil {
+			from = new(place)
+			err = errors.Join(err, json.Unmarshal(line, from))
 		}
 		at, line = s.At.UnixMilli(), s.Value
 		fallthrough
@@ -282,6 +315,10 @@ func replayedOf(line []byte) ([]replayed, error) {
 	}
 	var records []replayed
 	for _, event := range events {
+		if event.GetSkip() != nil && from != nil {
+			records = append(records, replayed{value: schemas.Encode(event), from: from})
+			continue
+		}
 		if event.IsControl() || event.GetOutcome() != nil || event.GetMerge() != nil {
 			continue
 		}
@@ -289,6 +326,7 @@ func replayedOf(line []byte) ([]replayed, error) {
 			at:    cmp.Or(at, schemas.Millis(event.GetReceivedAt()), schemas.Millis(event.GetOccurredAt())),
 			key:   event.GetCustomer(),
 			value: schemas.Encode(event),
+			from:  from,
 		}
 		if r.at <= 0 {
 			return nil, errors.New("got no time, want timestamp, or occurredAt")
