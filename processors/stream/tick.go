@@ -47,6 +47,15 @@ func (p *Processor[S, D]) tickNext(x *partition[S, D]) (at time.Time, due int64,
 	return at, w.Due, true, nil
 }
 
+// ticking reports whether a tick's answer is missing, although it may have been
+// folded already. No alarm is set until it is in.
+func (p *Processor[S, D]) ticking(id int32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.ticks[id]
+	return t != nil && t.pending
+}
+
 // alarm is what the loop waits for at the clock.
 type alarm struct {
 	at      time.Time

@@ -12,7 +12,7 @@ import (
 // standing is where the loop stood at the end of a turn.
 type standing struct {
 	next     map[int32]int64
-	quiet    bool               // no output waits for its commit, no partition for being live
+	quiet    bool               // no output waits for its commit, no tick for its answer, no partition for being live
 	earliest int64              // wake-up of all partitions
 	floors   map[int32]Position // of partitions of which profiles lack something
 	inbox    *inbox
@@ -35,7 +35,7 @@ func (p *Processor[S, D]) publish(live bool) error {
 			s.earliest = min(s.earliest, w.Due)
 		}
 		s.next[x.id] = x.fold.pos.Next
-		s.quiet = s.quiet && x.outs == 0
+		s.quiet = s.quiet && x.outs == 0 && !p.ticking(x.id)
 		asking += x.fold.asking
 		if x.committed.F != x.committed.M {
 			s.floors[x.id] = x.committed.F
