@@ -87,8 +87,8 @@ func produceAtRate(ctx context.Context, client *kgo.Client, rate int, record fun
 	}
 }
 
-// arrival is an output as somebody downstream sees it, in milliseconds. at is 0
-// for a wake-up's.
+// arrival is an output as somebody downstream sees it, in milliseconds. at is
+// below zero for a wake-up's.
 type arrival struct{ at, after int64 }
 
 // watch notes, until ctx ends, when outputs can be read committed.
@@ -118,7 +118,7 @@ func (b *bench) watch(ctx context.Context, topic string) ([]arrival, error) {
 			if broken != nil {
 				err = fmt.Errorf("%s partition %d offset %d: %w", topic, r.Partition, r.Offset, broken)
 			} else {
-				arrivals = append(arrivals, arrival{at, now - at})
+				arrivals = append(arrivals, arrival{at, now - max(at, -at)})
 			}
 		})
 		if err != nil {
@@ -131,6 +131,17 @@ func (b *bench) watch(ctx context.Context, topic string) ([]arrival, error) {
 func between(arrivals []arrival, from, to time.Time) (latencies series) {
 	for _, a := range arrivals {
 		if a.at >= from.UnixMilli() && a.at < to.UnixMilli() {
+			latencies = append(latencies, float64(a.after))
+		}
+	}
+	slices.Sort(latencies)
+	return latencies
+}
+
+// ofWakes are the latencies of wake-ups, from when they were due.
+func ofWakes(arrivals []arrival) (latencies series) {
+	for _, a := range arrivals {
+		if a.at < 0 {
 			latencies = append(latencies, float64(a.after))
 		}
 	}

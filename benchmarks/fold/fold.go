@@ -50,14 +50,12 @@ func (t *Task) Size(s *workload.State) int { return 224 + 8*cap(s.Pad) }
 // Load has nothing to load: there are no versions.
 func (t *Task) Load(context.Context, string) error { return nil }
 
-var woken = []int64{0}
-
 // Advance folds an event, or has a wake-up of the storm. A decision is the
-// instant of the event; 0 for a wake-up.
+// instant of the event; for a wake-up its own, below zero.
 func (t *Task) Advance(s *workload.State, in stream.Input) (decisions []int64, next int64, err error) {
 	if in.Value == nil {
 		if s.Hash%10 == 0 {
-			decisions = woken
+			decisions = []int64{-in.Now}
 		}
 		return decisions, 0, nil
 	}
