@@ -65,7 +65,7 @@ func (r *rig) evict(instance string) {
 	if err == nil {
 		err = kerr.ErrorForCode(resp.ErrorCode)
 	}
-	if err != nil && !errors.Is(err, kerr.UnknownMemberID) {
+	if err != nil && !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.GroupIDNotFound) {
 		r.t.Fatalf("evict %s: %v", instance, err)
 	}
 }
@@ -192,6 +192,19 @@ func TestBrokerFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.verdict()
+}
+
+// A broker that once gave no producer id does not end time: ticks need none.
+func TestTicksWithoutProducerID(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 1)
+	r.Produce(&kgo.Record{Topic: "events", Key: []byte("ada"), Value: []byte("nag"), Timestamp: time.Now()})
+	r.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TopLevel: true,
+		When: func(req kmsg.Request) bool { return req.(*kmsg.InitProducerIDRequest).TransactionalID == nil }})
+	r.run(r.config(newMachine("a"))) // the second and third "nag" are due a millisecond after another
+	r.verdict()
+	if got := len(r.Committed("out")[0]); got != 3 {
+		t.Errorf("%d outputs, want 3", got)
+	}
 }
 
 // What cannot be processed lies in dead letters, byte for byte with its

@@ -32,7 +32,9 @@ type kafka struct {
 }
 
 func (k kafka) connect() (*kafka, error) {
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0)}, k.opts...)...)
+	// Without an id as producer, which the client asks for once: it believes a
+	// refusal for ever, and there would be no more ticks. One twice does no harm.
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.DisableIdempotentWrite()}, k.opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("configure the client: %w", err)
 	}

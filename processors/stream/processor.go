@@ -232,6 +232,7 @@ func (p *Processor[S, D]) mend(ctx context.Context, cause error) (done bool, err
 		return true, p.deaths.clear()
 	}
 	if _, ok := errors.AsType[*suspectError](cause); ok {
+		p.backoff = 0 // the next fold gets past that step, and may meet another
 		p.c.Log.Warn("a step panicked; folding again with a copy of the state before it", "cause", cause)
 	} else {
 		p.c.Log.Warn("folding again from the last commit", "cause", cause)

@@ -35,7 +35,7 @@ func (p *Processor[S, D]) publish(live bool) error {
 			s.earliest = min(s.earliest, w.Due)
 		}
 		s.next[x.id] = x.fold.pos.Next
-		s.quiet = s.quiet && x.outs == 0 && !p.ticking(x.id)
+		s.quiet = s.quiet && x.outs == 0 && !p.ticking(x.id) && (!ok || w.Due >= x.fold.pos.Clock)
 		asking += x.fold.asking
 		if x.committed.F != x.committed.M {
 			s.floors[x.id] = x.committed.F
@@ -70,8 +70,8 @@ func (p *Processor[S, D]) ready(why string) {
 }
 
 // Settled is for the driver of virtual time: ok when every output of what was
-// folded is committed and no wake-up is due before now in any partition of
-// this processor. next is the offset of the next record by partition, control
+// folded is committed and no wake-up is due, before now or before the clock of
+// its partition, in any of this processor. next is the offset of the next record by partition, control
 // records counted: it reaches the high watermark.
 func (p *Processor[S, D]) Settled(now time.Time) (next map[int32]int64, ok bool) {
 	s := p.standing.Load()

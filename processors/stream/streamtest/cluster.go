@@ -8,7 +8,6 @@ package streamtest
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Cluster is a Kafka for one test, whose topics have a prefix of their own.
@@ -96,9 +96,7 @@ func (p topicPartitioner) Partition(r *kgo.Record, n int) int {
 }
 
 // Opts reach the cluster, with timings that suit a test.
-func (c *Cluster) Opts() []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(c.seeds...), kgo.Dialer(c.connect), kgo.MetadataMinAge(50 * time.Millisecond)}
-}
+func (c *Cluster) Opts() []kgo.Opt { return c.Through(c.losesEndTxn) }
 
 // LoseEndTxn loses the answer to the next request that ends a transaction.
 func (c *Cluster) LoseEndTxn() { c.loseEnd.Store(true) }
@@ -106,36 +104,12 @@ func (c *Cluster) LoseEndTxn() { c.loseEnd.Store(true) }
 // LostEndTxn reports whether that request was sent.
 func (c *Cluster) LostEndTxn() bool { return c.lostEnd.Load() }
 
-func (c *Cluster) connect(ctx context.Context, network, host string) (net.Conn, error) {
-	conn, err := c.dial(ctx, network, host)
-	if err != nil {
-		return nil, err
+func (c *Cluster) losesEndTxn(key kmsg.Key) Fate {
+	if key == kmsg.EndTxn && c.loseEnd.CompareAndSwap(true, false) {
+		c.lostEnd.Store(true)
+		return Unanswered
 	}
-	return &lossy{Conn: conn, c: c}, nil
-}
-
-type lossy struct {
-	net.Conn
-	c    *Cluster
-	lost bool
-}
-
-func (l *lossy) Write(b []byte) (int, error) {
-	const endTxn = 26
-	if len(b) > 6 && b[4] == 0 && b[5] == endTxn && l.c.loseEnd.CompareAndSwap(true, false) {
-		l.lost = true
-		l.c.lostEnd.Store(true)
-	}
-	return l.Conn.Write(b)
-}
-
-func (l *lossy) Read(b []byte) (int, error) {
-	n, err := l.Conn.Read(b)
-	if l.lost {
-		l.Conn.Close()
-		return 0, io.ErrUnexpectedEOF
-	}
-	return n, err
+	return Delivered
 }
 
 // Client produces where records say, or their keys.
