@@ -2,10 +2,11 @@
 # make check test  everything that needs Go alone
 # make test-kafka  the same promises on a real Kafka (Java 17, Maven and Python 3)
 # make simulate    the runtime against a model of Kafka, faults at every step
+# make chaos       the runtime and its real client, in real time
 # make torture     processes and a real Kafka, killed under load
 # make bench       what it costs, beside Kafka Streams
 
-.PHONY: build demo test test-kafka race fuzz simulate torture bench check generate clean
+.PHONY: build demo test test-kafka race fuzz simulate chaos torture bench check generate clean
 
 build:
 	go build -o bin/segue ./cmd/segue
@@ -32,6 +33,11 @@ fuzz:
 SEEDS ?= 10000
 simulate:
 	go test ./processors/stream -run '^TestSimulate$$' -timeout 24h -v -seeds $(SEEDS)
+
+# A world that fails is kept in a folder.
+WORLDS ?= 100
+chaos:
+	go test ./processors/stream -run '^TestChaos$$' -timeout 24h -v -chaos $(WORLDS)
 
 KILLS ?= 20
 torture:

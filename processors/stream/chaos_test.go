@@ -25,7 +25,7 @@ var chaosSeeds = flag.Uint64("chaos", 2, "seeds of TestChaos")
 
 const (
 	// chaosAtOnce seeds share the processors of this machine: each mostly waits.
-	chaosAtOnce = 32
+	chaosAtOnce = 48
 	// enoughChaos is when everything must have happened.
 	enoughChaos = 200
 )

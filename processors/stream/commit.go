@@ -100,6 +100,9 @@ func (p *Processor[S, D]) commit(ctx context.Context, now time.Time) error {
 	if err := p.end(ctx, touched, offsets); err != nil {
 		return err
 	}
+	for _, x := range touched {
+		p.confirmed.at[x.id] = confirmation{p.topic, next[x.id].M}
+	}
 	if err := p.hook("committed"); err != nil {
 		return err
 	}

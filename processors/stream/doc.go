@@ -45,10 +45,11 @@
 //     profiles become the state, which stands at F; each knows the offset that it
 //     is as of; rule 9. So, too, when F = M and profiles are less to read than the
 //     log from L on.
-//  12. What does not fit (no offset in the group, a foreign topic, a log that ends
-//     before M, another number of partitions, profiles that lost records, metadata
-//     that does not parse) stops the processor, which says what happened and what
-//     to do, once a second session has found the same.
+//  12. What does not fit (no offset in the group, or one before what a broker said
+//     to be committed, a foreign topic, a log that ends before M, another number of
+//     partitions, profiles that lost records, metadata that does not parse) stops
+//     the processor, which says what happened and what to do, once a second session
+//     has found the same.
 //  13. A graceful stop leaves L = M = F, and so does a partition that is handed to
 //     another member: its next owner folds nothing again, whatever its version of
 //     the fold. After a crash another version refuses, unless told to accept.

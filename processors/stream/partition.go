@@ -15,6 +15,7 @@ type partition[S, D any] struct {
 	store     *state.Partition
 	fresh     bool     // the group holds nothing of it yet
 	committed commit   // what the group holds
+	confirmed Position // what it held at least, says a broker
 	stored    Position // of what is in the store
 	shape     shape    // of the topics
 

@@ -22,6 +22,7 @@ type Processor[S, D any] struct {
 	cluster               cluster // made by Run, unless a test brings its own
 	metrics               *metrics
 	deaths                *deaths
+	confirmed             *confirmed
 	suspects              map[int32]map[place]bool // steps that panicked, for as long as the process lives
 	doubts                map[int32]bool           // partitions that were refused once
 	ticks                 map[int32]*tick          // by partition, across sessions
@@ -136,6 +137,9 @@ func (p *Processor[S, D]) start() (err error) {
 	if p.deaths, err = openDeaths(p.c.Dir, p.c.FS); err != nil {
 		return err
 	}
+	if p.confirmed, err = openConfirmed(p.c.Dir, cmp.Or(p.c.FS, vfs.Default)); err != nil {
+		return err
+	}
 	if p.cluster == nil {
 		if p.cluster, err = p.c.kafka().connect(); err != nil {
 			return err
@@ -211,7 +215,7 @@ func (p *Processor[S, D]) step(ctx context.Context) (done bool, err error) {
 	}
 	if done {
 		p.leave()
-		err = p.deaths.clear()
+		err = errors.Join(p.deaths.clear(), p.confirmed.note())
 	}
 	return done, err
 }
@@ -222,9 +226,13 @@ const shortestBackoff, longestBackoff = 50 * time.Millisecond, 5 * time.Second
 // would help, or none is wanted.
 func (p *Processor[S, D]) mend(ctx context.Context, cause error) (done bool, err error) {
 	p.leave()
-	switch {
-	case errors.As(cause, new(crash)):
+	if errors.As(cause, new(crash)) {
 		return true, cause
+	}
+	if err := p.confirmed.note(); err != nil {
+		p.c.Log.Warn("what is committed could not be noted", "folder", p.c.Dir, "cause", err)
+	}
+	switch {
 	case errors.As(cause, new(fatal)):
 		return true, errors.Join(fmt.Errorf("processor %s: %w", p.c.Name, cause), p.deaths.clear())
 	case ctx.Err() != nil:

@@ -110,7 +110,7 @@ func (p *Processor[S, D]) doubted(id int32, err error) error {
 func (p *Processor[S, D]) prepare(c coming) *partition[S, D] {
 	store := p.store.Partition(c.partition)
 	x := &partition[S, D]{id: c.partition, store: store, fold: newFold(p.c.Task, store), fresh: c.fresh, committed: c.committed,
-		shape: shape{Partitions: p.count, Profiles: p.profilesID}}
+		confirmed: p.confirmed.of(c.partition, p.topic), shape: shape{Partitions: p.count, Profiles: p.profilesID}}
 	if s := p.suspects[x.id]; s != nil {
 		x.fold.suspect = s
 	}
@@ -294,6 +294,10 @@ func (p *Processor[S, D]) standsForThisLog(x *partition[S, D], l local, ok bool)
 		case was.Start < x.shape.Start:
 			return refuse("%s began at offset %d and begins at %d: its records before that were deleted, and a lost disk could not be restored from the others; %s", p.profiles, was.Start, x.shape.Start, p.anew())
 		}
+	}
+	if at, m := x.confirmed, x.committed.M; max(l.M.Next, m.Next) < at.Next || l.M.Frontier.Less(at.Frontier) && m.Frontier.Less(at.Frontier) {
+		return refuse("group %s stands at offset %d, the state in folder %s at %d, but offset %d was committed: brokers lost the end of a transaction (KAFKA-20734), or the group's offset was set back; "+
+			"what was put out from there on would be put out again. If it has to be, delete %s in the folder", group, m.Next, p.c.Dir, l.M.Next, at.Next, confirmedFile)
 	}
 	if at := max(l.M.Next, x.committed.M.Next); at > x.goal {
 		return refuse("it is folded up to offset %d, but the log ends at %d: the broker lost records; %s", at, x.goal, p.anew())
