@@ -57,7 +57,9 @@ type misfortunes struct {
 
 func (c *chaos) misfortunes() *misfortunes {
 	m := &misfortunes{chaos: c, draws: newDraws(c.seed, "misfortunes"), refused: map[kmsg.Key][]*kfake.FaultHandle{}}
-	m.often = []int{1, 4, 15}[m.n(3)]
+	if m.often = []int{1, 4, 15}[m.n(3)]; c.haunted {
+		m.often = 100
+	}
 	return m
 }
 

@@ -116,7 +116,8 @@ type chaos struct {
 	story    *story
 	machines []*chaosMachine
 	nextGen  bool
-	deadly   int // one step in so many kills
+	deadly   int  // one step in so many kills
+	haunted  bool // by a record that kills, and little else, until it is found
 	troubled map[kmsg.Key]int
 	calm     chan struct{} // closed: nothing goes wrong any more
 	writer   *kgo.Client   // of the log
@@ -140,10 +141,16 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		t.Fatal(err)
 	}
 	t.Cleanup(writer.Close)
-	c := &chaos{rig: r, draws: d, seed: seed, story: s, nextGen: nextGen, deadly: []int{0, 200, 60, 20}[d.n(4)], troubled: map[kmsg.Key]int{},
+	c := &chaos{rig: r, draws: d, seed: seed, story: s, nextGen: nextGen, deadly: []int{0, 200, 60, 20}[d.n(4)], haunted: d.in(8), troubled: map[kmsg.Key]int{},
 		calm: make(chan struct{}), writer: writer, at: past}
 	for _, key := range requestKeys {
 		c.troubled[key] = []int{0, 0, 0, 400, 100, 20}[d.n(6)]
+	}
+	if c.haunted {
+		s.count("haunted")
+		c.deadly = 0
+		clear(c.troubled)
+		c.write([]*kgo.Record{{Topic: r.Prefix + "events", Key: []byte("c00"), Value: []byte("die"), Timestamp: past}})
 	}
 	s.tell("%d partitions, %v, one step in %d kills, one request in so many goes astray: %v", r.partitions, slices.Sorted(maps.Keys(s.counts)), c.deadly, c.troubled)
 	for i := range []int{1, 2, 3, 3}[d.n(4)] {
@@ -266,6 +273,9 @@ func (m *chaosMachine) live() {
 		x := m.start(m.config(l))
 		l.end.Store(&x.stop)
 		until := []time.Duration{time.Hour, 3 * time.Second}[m.n(2)]
+		if m.haunted {
+			until = time.Hour
+		}
 		select {
 		case <-x.done:
 		case <-time.After(m.upTo(until)):
