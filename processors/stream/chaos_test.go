@@ -200,7 +200,7 @@ func (c *chaos) run() {
 	}
 	c.verdict()
 	for _, records := range c.Committed("events") {
-		_, skips := judged(records)
+		skips := judged(records).skips
 		c.story.add("skips", len(skips))
 	}
 }

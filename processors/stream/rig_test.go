@@ -181,7 +181,7 @@ func (r *rig) verdict() {
 		got["dead "+string(rec.Key)] = append(got["dead "+string(rec.Key)], header(rec, "offset"))
 	}
 	for _, records := range r.Committed("events") {
-		o, _ := judged(records)
+		o := judged(records)
 		for key, outs := range o.outs {
 			for _, o := range outs {
 				if offset, ok := strings.CutPrefix(o, "dead "); ok {
@@ -209,22 +209,18 @@ func (r *rig) verdict() {
 
 // judged folds a partition of the log the plain way, without what its control
 // records skip.
-func judged(log []*kgo.Record) (o *oracle, skips map[int64]bool) {
-	o, skips = newOracle(), map[int64]bool{}
+func judged(log []*kgo.Record) *oracle {
+	o := newOracle()
 	for _, r := range log {
 		var ev schemas.Event
 		if len(r.Key) == 0 && schemas.Decode(r.Value, &ev) == nil && ev.GetSkip() != nil {
-			skips[ev.GetSkip().GetOffset()] = true
+			o.skips.heed(ev.GetSkip(), r.Offset)
 		}
 	}
 	for _, r := range log {
-		if skips[r.Offset] {
-			o.outs[string(r.Key)] = append(o.outs[string(r.Key)], fmt.Sprintf("dead %d", r.Offset))
-		} else {
-			o.record(fromKafka(r))
-		}
+		o.record(fromKafka(r))
 	}
-	return o, skips
+	return o
 }
 
 func header(r *kgo.Record, key string) string {
