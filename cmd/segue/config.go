@@ -96,7 +96,7 @@ type Customer struct {
 	// Salt goes into draws (holdout, subjects): another salt, other customers.
 	Salt string `koanf:"salt"`
 	// AcceptRefold lets this version decide again what another one had decided
-	// before a crash. What was put out then stays as it is.
+	// before a crash, and log what differs. What was put out then stays as it is.
 	AcceptRefold bool `koanf:"accept_refold"`
 }
 

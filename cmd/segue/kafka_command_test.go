@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -70,6 +71,24 @@ var administrators = map[string]struct {
 			return err
 		}
 		return cluster.CommitAllOffsets(ctx, args[0], starts.Offsets())
+	}},
+	// another-fold GROUP TOPIC: what is committed was folded by version 0
+	"another-fold": {2, func(ctx context.Context, client *kgo.Client, args []string) error {
+		cluster := kadm.NewClient(client)
+		if err := empty(ctx, cluster, args[0]); err != nil {
+			return err
+		}
+		held, err := cluster.FetchOffsets(ctx, args[0])
+		if err = errors.Join(err, held.Error()); err != nil {
+			return err
+		}
+		offsets := held.Offsets()
+		offsets.KeepFunc(func(o kadm.Offset) bool { return o.Topic == args[1] })
+		for p, o := range offsets[args[1]] {
+			o.Metadata = strings.Replace(o.Metadata, `"fold":1`, `"fold":0`, 1)
+			offsets[args[1]][p] = o
+		}
+		return cluster.CommitAllOffsets(ctx, args[0], offsets)
 	}},
 }
 

@@ -31,7 +31,8 @@ type Config struct {
 	FS vfs.FS
 	// Salt goes into every draw, and must not change.
 	Salt string
-	// AcceptRefold folds again, after a crash, what another FoldVersion folded.
+	// AcceptRefold folds again, after a crash, what another FoldVersion folded,
+	// and logs which decisions differ.
 	AcceptRefold bool
 
 	Clock   stream.Clock
@@ -75,7 +76,8 @@ func New(c Config) (*Station, error) {
 	processor, err := stream.New(stream.Config[profile.Profile, Decision]{
 		Task: task, Name: station, Prefix: c.Prefix, Instance: c.Instance,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
-		FoldVersion: FoldVersion, AcceptRefold: c.AcceptRefold, Dir: c.Dir, FS: c.FS, Memory: c.Memory,
+		FoldVersion: FoldVersion, AcceptRefold: c.AcceptRefold, Outputs: []string{schemas.SegmentChanges, schemas.Deliveries, schemas.Events},
+		Dir: c.Dir, FS: c.FS, Memory: c.Memory,
 		Kafka: c.Kafka, Clock: c.Clock, Log: c.Log, Metrics: c.Metrics, Ready: c.Ready,
 		CommitInterval: c.CommitInterval, CommitSpacing: c.CommitSpacing, ApplyInterval: c.ApplyInterval, FlushAfter: c.FlushAfter, Hook: c.Hook,
 	})

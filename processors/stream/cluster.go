@@ -7,7 +7,7 @@ import (
 )
 
 // cluster is what a processor needs of Kafka; kafka.go is the real one. Calls
-// come from the loop, but for Topics, Starts, Ends and Read, which come from
+// come from the loop, but for Topics, Starts, Ends, Since and Read, which come from
 // the goroutines that bring partitions up to date, too.
 type cluster interface {
 	// Join becomes a member of the group, and ends the transaction that a former
@@ -19,6 +19,9 @@ type cluster interface {
 	Starts(ctx context.Context, topic string) (map[int32]int64, error)
 	// Ends returns the end of each partition, undecided transactions included.
 	Ends(ctx context.Context, topic string) (map[int32]int64, error)
+	// Since returns the first offset of each partition that is stamped at or after
+	// an instant, in milliseconds; its end when there is none.
+	Since(ctx context.Context, topic string, at int64) (map[int32]int64, error)
 	// Read hands the records of a partition on, read committed and with markers,
 	// until take is done. It fails when the next one is long in coming.
 	Read(ctx context.Context, topic string, partition int32, from int64, take func(*kgo.Record) (done bool, err error)) error

@@ -33,13 +33,22 @@ const maxOutput = 1_000_000 - 2*maxKey
 
 // emit puts an output of a live partition into the transaction.
 func (p *Processor[S, D]) emit(x *partition[S, D], in Input, o Output) {
-	if n := len(o.Key) + len(o.Value); n > maxOutput {
-		p.bury(x, deadLetter{in, in.Now, fmt.Sprintf("an output to %s has %d bytes, want at most %d", o.Topic, n, maxOutput)})
+	if d, large := tooLarge(in, o); large {
+		p.bury(x, d)
 		return
 	}
 	x.outs++
 	p.metrics.outputs.WithLabelValues(o.Topic).Inc()
-	p.produce(&kgo.Record{Topic: p.c.Prefix + o.Topic, Key: []byte(o.Key), Value: o.Value})
+	p.produce(&kgo.Record{Topic: p.c.Prefix + o.Topic, Key: []byte(o.Key), Value: o.Value, Headers: []kgo.RecordHeader{p.cause(x, in)}})
+}
+
+// tooLarge reports whether no record can hold o.
+func tooLarge(in Input, o Output) (d deadLetter, large bool) {
+	n := len(o.Key) + len(o.Value)
+	if n <= maxOutput {
+		return d, false
+	}
+	return deadLetter{in, in.Now, fmt.Sprintf("an output to %s has %d bytes, want at most %d", o.Topic, n, maxOutput)}, true
 }
 
 // bury puts a step that cannot be taken into the dead letters, byte for byte.
@@ -51,6 +60,7 @@ func (p *Processor[S, D]) bury(x *partition[S, D], d deadLetter) {
 	r := &kgo.Record{Topic: p.dead, Value: d.in.Value, Headers: []kgo.RecordHeader{
 		header("reason", d.reason), header("topic", p.c.Input), header("partition", strconv.Itoa(int(x.id))),
 		header("offset", strconv.FormatInt(d.in.Offset, 10)), header("timestamp", strconv.FormatInt(d.at, 10)), header("customer", d.in.Key),
+		p.cause(x, d.in),
 	}}
 	if d.in.Key != "" {
 		r.Key = []byte(d.in.Key)

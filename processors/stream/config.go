@@ -28,8 +28,11 @@ type Config[S, D any] struct {
 	Instance string
 	// FoldVersion is raised by hand when the task decides otherwise than before.
 	FoldVersion int
-	// AcceptRefold folds, after a crash, what another version had folded.
+	// AcceptRefold folds, after a crash, what another version had folded, and logs
+	// each decision that differs from what lies in Outputs, or in the dead letters.
 	AcceptRefold bool
+	// Outputs are all the topics that the task puts out to, without prefix.
+	Outputs []string
 
 	// Dir holds the state, of one process. FS is nil but in tests.
 	Dir string
@@ -96,6 +99,7 @@ func (c *Config[S, D]) complete() error {
 	want(c.Name != "", "no name")
 	want(c.Dir != "", "no folder for the state")
 	want(c.Input != "" && c.Profiles != "" && c.DeadLetters != "", "want topics for input, profiles and dead letters")
+	want(!c.AcceptRefold || len(c.Outputs) > 0, "no outputs to compare a refold with")
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("configure processor %q: %w", c.Name, err)
 	}

@@ -52,7 +52,8 @@
 //     has found the same.
 //  13. A graceful stop leaves L = M = F, and so does a partition that is handed to
 //     another member: its next owner folds nothing again, whatever its version of
-//     the fold. After a crash another version refuses, unless told to accept.
+//     the fold. After a crash another version refuses, unless told to accept: then
+//     it names each decision that differs from what was put out, which stays.
 //  14. A step that fails is a dead letter, and the state as if it had not been
 //     taken; a wake-up is dropped, so the key is woken again when it asks, or by
 //     the next version. A step that ends the process is looked for by a note

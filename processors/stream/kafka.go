@@ -82,6 +82,11 @@ func (k *kafka) Ends(ctx context.Context, topic string) (map[int32]int64, error)
 	return ends(ctx, k.plain, topic)
 }
 
+func (k *kafka) Since(ctx context.Context, topic string, at int64) (map[int32]int64, error) {
+	listed, err := kadm.NewClient(k.plain).ListOffsetsAfterMilli(ctx, at, topic)
+	return offsets(listed, topic, err)
+}
+
 func (k *kafka) Read(ctx context.Context, topic string, partition int32, from int64, take func(*kgo.Record) (bool, error)) error {
 	return read(ctx, k.opts, topic, partition, from, take)
 }

@@ -13,7 +13,7 @@ import (
 type metrics struct {
 	records, wakes, ticks, refolded, restored, restores prometheus.Counter
 	deadLetters, flushed, rebalances, rebuilds, corrupt prometheus.Counter
-	outputs, commits, handOvers                         *prometheus.CounterVec
+	outputs, commits, handOvers, compared               *prometheus.CounterVec
 	seconds                                             *prometheus.HistogramVec
 	lateness                                            prometheus.Histogram
 	clockLag, touched, nextWake, pendingWakes           prometheus.Gauge
@@ -59,6 +59,7 @@ func newMetrics(r prometheus.Registerer, name string, w *watch) (*metrics, error
 		outputs:      counters("outputs_total", "Outputs by topic, committed or not.", "topic"),
 		commits:      counters("commits_total", "Commits by result; progress is one without outputs.", "result"),
 		handOvers:    counters("hand_overs_total", "Partitions given to other members, by result.", "result"),
+		compared:     counters("compared_decisions_total", "Decisions of another fold version that were folded again, by result: alike or otherwise.", "result"),
 		pendingWakes: gauge("wakeups_pending", "Keys that asked to be woken."),
 		clockLag:     gauge("clock_lag_seconds", "How far the most quiet partition's clock is behind."),
 		touched:      gauge("unwritten_bytes", "Decoded states that are newer than the store."),

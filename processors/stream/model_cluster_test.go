@@ -37,6 +37,17 @@ func (c *modelCluster) Ends(_ context.Context, topic string) (map[int32]int64, e
 	return c.list("ends", topic, func(l *modelLog) int64 { return l.end })
 }
 
+func (c *modelCluster) Since(_ context.Context, topic string, at int64) (map[int32]int64, error) {
+	return c.list("starts", topic, func(l *modelLog) int64 {
+		for _, r := range l.records {
+			if r.Timestamp.UnixMilli() >= at {
+				return r.Offset
+			}
+		}
+		return l.end
+	})
+}
+
 func (c *modelCluster) list(what, topic string, of func(*modelLog) int64) (map[int32]int64, error) {
 	m := map[int32]int64{}
 	return m, c.p.call(what, func() error {

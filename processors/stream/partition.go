@@ -14,6 +14,7 @@ type partition[S, D any] struct {
 	fold      *fold[S, D]
 	store     *state.Partition
 	fresh     bool     // the group holds nothing of it yet
+	accepted  bool     // it is folded again after another version
 	committed commit   // what the group holds
 	confirmed Position // what it held at least, says a broker
 	stored    Position // of what is in the store

@@ -146,7 +146,7 @@ func TestFoldVersionRefusesAfterACrash(t *testing.T) {
 	if err == nil || !contains(err, "fold version 0", "--accept-refold") {
 		t.Fatalf("got %v, want a refusal that says what to do", err)
 	}
-	c.AcceptRefold = true
+	c.AcceptRefold, c.Outputs = true, []string{"out"}
 	r.run(c)
 	r.verdict()
 }

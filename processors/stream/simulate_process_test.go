@@ -220,6 +220,7 @@ func (m *simMachine) kill(percent int) {
 func (m *simMachine) bury() {
 	p := m.p
 	p.dead = true
+	m.w.refolded(p.p)
 	threads := slices.Clone(p.threads)
 	slices.Reverse(threads) // the loop closes what the others use
 	for _, t := range threads {

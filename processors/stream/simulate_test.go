@@ -64,7 +64,7 @@ func everything() []string {
 	all := []string{
 		"clocks set back", "commit asked again", "compactions", "cut off", "deaths", "disks full", "disks lost", "expelled",
 		"floors proven", "frozen", "graceful ends", "handed over", "leaps of the clock", "looks at a full disk", "offset fetch waits", "patience ended", "power losses",
-		"rebalances for no reason", "refused another version's span", "removed from the group", "retentions", "skewed clocks",
+		"rebalances for no reason", "refolds compared", "refused another version's span", "removed from the group", "retentions", "skewed clocks",
 		"skips", "skips of wake-ups", "steps that kill", "tables corrupted", "transactions of others", "upgrades",
 		"step applied", "step committed", "step folded", "step handed", "step offsets", "step polled", "step produced", "step restoring", "step stopped", "step taken",
 	}

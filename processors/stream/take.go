@@ -157,6 +157,9 @@ func (p *Processor[S, D]) take(ctx context.Context, x *partition[S, D]) error {
 			return fmt.Errorf("load version %q: %w", name, err)
 		}
 	}
+	if x.accepted {
+		return p.refoldAccepted(ctx, x)
+	}
 	return p.refold(ctx, x)
 }
 
@@ -323,6 +326,7 @@ func (p *Processor[S, D]) decidesAlike(x *partition[S, D], from Position) error 
 		return fatal{fmt.Errorf("offsets %d to %d were decided by fold version %d, which did not stop gracefully; this is %d and might decide otherwise. Start version %d and stop it gracefully, or accept the difference with --accept-refold", from.Next, m.Next, by, p.c.FoldVersion, by)}
 	}
 	p.c.Log.Warn("what another fold version decided is folded again", "partition", x.id, "from", from.Next, "to", m.Next, "version", by, "now", p.c.FoldVersion)
+	x.accepted = true
 	return nil
 }
 

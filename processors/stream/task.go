@@ -28,7 +28,8 @@ type Task[S, D any] interface {
 	Advance(s *S, in Input) (decisions []D, next int64, err error)
 
 	// Compose turns a decision into records. It may read tables, and changes
-	// nothing. It is not called when a decision is folded again. An error or a
+	// nothing. It is not called when a decision is folded again, but to compare
+	// with what another version of the fold put out. An error or a
 	// panic makes the input that was decided a dead letter; the decision stands.
 	Compose(s *S, in Input, decision D) ([]Output, error)
 

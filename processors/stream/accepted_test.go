@@ -1,0 +1,252 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/processors/stream/streamtest"
+)
+
+// wiser is the toy as it decides one version later: of Ada's cart it reminds
+// after three hours, Bob's not at all, it thanks Cem warmly and Dan for nothing,
+// and refuses what Eve viewed.
+type wiser struct{ *toy }
+
+func (w wiser) Advance(s *toyState, in Input) (decisions []string, next int64, err error) {
+	if in.Key == "eve" && string(in.Value) == "view" {
+		return nil, 0, errBad
+	}
+	decisions, next, err = w.toy.Advance(s, in)
+	switch in.Key {
+	case "ada":
+		if i := slices.Index(decisions, "remind"); i >= 0 && s.Nag == 0 {
+			decisions = slices.Delete(decisions, i, i+1)
+			s.Nag, next = -1, in.Now+2*hour
+		} else if s.Nag == -1 && in.Offset < 0 {
+			s.Nag, decisions = 0, append(decisions, "remind late")
+		}
+	case "bob":
+		decisions = slices.DeleteFunc(decisions, func(d string) bool { return d == "remind" })
+		if string(in.Value) == "cart" {
+			s.CartAt, next = 0, 0
+		}
+	case "cem":
+		if i := slices.Index(decisions, "thanks"); i >= 0 {
+			decisions[i] = "many thanks"
+		}
+	case "dan":
+		if string(in.Value) == "view" {
+			decisions = append(decisions, "thanks")
+		}
+	}
+	return decisions, next, err
+}
+
+// heard is what a processor logs, one line each.
+type heard struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (h *heard) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.b.Write(b)
+}
+
+func (h *heard) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if slices.Contains([]string{slog.TimeKey, slog.LevelKey, "processor", "instance"}, a.Key) {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// lines are those that begin with a message.
+func (h *heard) lines(msg string) (found []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for line := range strings.Lines(h.b.String()) {
+		if rest, ok := strings.CutPrefix(line, "msg="+msg+" partition=0 "); ok {
+			found = append(found, strings.TrimSpace(rest))
+		}
+	}
+	return found
+}
+
+// A version decides for some customers otherwise than the one that crashed. Told
+// to go on all the same, it names each decision that differs, and no other; it
+// puts nothing out twice.
+func TestAcceptedRefoldTellsWhatDiffers(t *testing.T) {
+	for _, disk := range []string{"kept", "lost"} {
+		t.Run("disk "+disk, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, streamtest.Fake(t), 1)
+			m := newMachine("a")
+			minute := 0
+			say := func(records ...string) {
+				for _, record := range records {
+					key, value, _ := strings.Cut(record, " ")
+					minute++
+					r.Produce(&kgo.Record{Topic: "events", Key: []byte(key), Value: []byte(value), Timestamp: past.Add(time.Duration(minute) * time.Minute)})
+				}
+			}
+			wait := func(h int) {
+				minute += 60 * h
+				r.Produce(&kgo.Record{Topic: "events", Value: tickValue, Timestamp: past.Add(time.Duration(minute) * time.Minute)})
+			}
+			config := func(now float64) Config[toyState, string] {
+				c := r.config(m)
+				c.Clock = NewVirtualClock(past.Add(time.Duration(now * float64(time.Minute)))) // nothing is due: no ticks but ours
+				return c
+			}
+			say("ada cart", "bob cart", "cem cart", "cem order", "dan view", "eve view", "fay cart")
+			wait(20)
+			r.run(config(0)) // and is of no concern any more
+
+			c := config(float64(minute) - 0.5) // a clock that is behind
+			c.ApplyInterval, c.FlushAfter = time.Hour, time.Hour
+			var crashed atomic.Bool
+			c.Hook = func(string) error {
+				if crashed.Load() {
+					return errCrash
+				}
+				return nil
+			}
+			x := r.start(c)
+			say("ada cart", "bob cart", "cem cart", "cem order", "dan view", "eve view", "eve bad", "fay cart", "gus cart")
+			wait(9)
+			r.settle(x)
+			crashed.Store(true)
+			say("gus view")
+			if err := x.wait(); !errors.Is(err, errCrash) {
+				t.Fatal(err)
+			}
+			m.lose(0)
+			if disk == "lost" {
+				m = newMachine("a")
+			}
+			before := len(r.Committed("out")[0])
+
+			log := new(heard)
+			c = config(float64(minute))
+			c.Task, c.FoldVersion, c.Log = wiser{new(toy)}, 1, log.logger()
+			c.AcceptRefold, c.Outputs = true, []string{"out"}
+			r.run(c)
+
+			at := regexp.MustCompile(`\d{13}`)
+			want := []string{
+				`offset=11 key=cem instant=T topic=out was="cem/11/T thanks count=4" now="cem/11/T many thanks count=4"`,
+				`offset=12 key=dan instant=T topic=out was=nothing now="dan/12/T thanks count=2"`,
+				`offset=13 key=eve instant=T topic=dead-letters was=nothing now="dead letter: bad record"`,
+				`offset=-1 key=ada instant=T topic=out was="ada/-1/T remind count=2" now=nothing`,
+				`offset=-1 key=ada instant=T topic=out was=nothing now="ada/-1/T remind late count=2"`,
+				`offset=-1 key=bob instant=T topic=out was="bob/-1/T remind count=2" now=nothing`,
+			}
+			got := log.lines(`"decided otherwise"`)
+			for i, line := range got {
+				got[i] = at.ReplaceAllString(line, "T")
+			}
+			if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
+				t.Errorf("got\n%s\nwant\n%s", a, b)
+			}
+			end := log.lines(`"what another fold version put out is compared"`)
+			if len(end) != 1 || end[0] != "from=8 to=18 decisions=11 differ=6" {
+				t.Errorf("at the end: got %q, want 11 decisions from 8 to 18, of which 6 differ", end)
+			}
+			if after := len(r.Committed("out")[0]); after != before {
+				t.Errorf("%d outputs became %d, want none beside them", before, after)
+			}
+		})
+	}
+}
+
+// A profile that was restored may be ahead of where a partition is folded again
+// from: wake-ups that it had met are no difference.
+func TestWakeUpsFoldedAgain(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		key       woken
+		due, next int64
+		want      bool
+	}{
+		{"the profile asks for it", woken{asOf: 10, due: 100, record: -1}, 100, 11, true},
+		{"the profile asks for a later one", woken{asOf: 10, due: 100, record: -1}, 99, 11, false},
+		{"the profile holds a later record", woken{asOf: 10, due: 100, record: -1}, 100, 10, false},
+		{"the profile asks for none", woken{asOf: 10, record: -1}, 100, 11, false},
+		{"after a record that is folded again", woken{asOf: 10, record: 20}, 100, 21, true},
+		{"before it", woken{asOf: 10, record: 20}, 100, 20, false},
+		{"after a wake-up that is folded again", woken{asOf: 10, record: -1, wake: 50}, 100, 11, true},
+		{"before it", woken{asOf: 10, record: -1, wake: 150}, 100, 11, false},
+	} {
+		if got := tc.key.foldsAgain(tc.due, tc.next); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+	w := &witness[toyState, string]{Task: new(toy), woken: map[string]*woken{"ada": {asOf: 10, record: -1}}, tell: func(Input, *Output, *Output) {}}
+	for offset, value := range []string{"bad", "cart", "view"} {
+		_, _, _ = w.Advance(new(toyState), Input{Key: "ada", Offset: int64(offset), Value: []byte(value)})
+	}
+	if got := w.woken["ada"].record; got != 1 {
+		t.Errorf("the first record that is folded again: got %d, want 1, since that before changes nothing", got)
+	}
+}
+
+// What was put out is set beside what would be: the same first, in any order,
+// then what goes to the same topic.
+func TestOutputsSetBeside(t *testing.T) {
+	out := func(topic, key, value string) Output { return Output{Topic: topic, Key: key, Value: []byte(value)} }
+	dead := func(reason string) Output { return Output{Topic: "dead-letters", Key: "ada", Reason: reason} }
+	long := strings.Repeat("the same ", 10)
+	for _, tc := range []struct {
+		was, now []Output
+		want     []string
+	}{
+		{[]Output{out("a", "ada", "1"), out("b", "ada", "2")}, []Output{out("b", "ada", "2"), out("a", "ada", "1")}, nil},
+		{[]Output{out("a", "ada", "1"), out("a", "ada", "2")}, []Output{out("a", "ada", "3"), out("a", "ada", "1")}, []string{"2 | 3"}},
+		{[]Output{out("a", "ada", "1")}, []Output{out("b", "ada", "1")}, []string{"1 | nothing", "nothing | 1"}},
+		{[]Output{out("a", "ada", "1")}, []Output{out("a", "bob", "1")}, []string{"1 | 1"}},
+		{[]Output{dead("too large")}, []Output{dead("too small")}, []string{"dead letter: too large | dead letter: too small"}},
+		{[]Output{out("a", "ada", long+"1")}, []Output{out("a", "ada", long+"2")}, []string{
+			long[:60] + "…" + long[70:] + "1 | " + long[:60] + "…" + long[70:] + "2"}},
+		{[]Output{out("segment-changes", "ada", "\x0a\x02id")}, nil, []string{`{"id":"id"} | nothing`}},
+	} {
+		var got []string
+		w := &witness[toyState, string]{tell: func(_ Input, was, now *Output) {
+			a, b := apart(was, now)
+			got = append(got, a+" | "+b)
+		}}
+		w.pair(Input{}, tc.was, tc.now)
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%.100s beside %.100s: got %q, want %q", tc.was, tc.now, got, tc.want)
+		}
+	}
+	w := &witness[toyState, string]{dead: "dead-letters", tell: func(_ Input, _, now *Output) {
+		if now.Topic != "dead-letters" || !strings.HasPrefix(now.Reason, "an output to a has 999489 bytes") {
+			t.Errorf("an output that fits no record: got %s %q, want the dead letter that it becomes", now.Topic, now.Reason)
+		}
+	}}
+	w.out(Input{Key: "ada"}, Output{Topic: "a", Value: make([]byte, maxOutput+1)})
+	w.compare()
+}
+
+// refolded wants the toy, whatever number its fold has, to decide alike.
+func (w *simulation) refolded(p *Processor[toyState, string]) {
+	if counterValue(p.metrics.compared.WithLabelValues("alike")) > 0 {
+		w.count("refolds compared")
+	}
+	if n := counterValue(p.metrics.compared.WithLabelValues("otherwise")); n > 0 {
+		w.failf("%v decisions are said to differ, and none does", n)
+	}
+}
