@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"segue/schemas"
+	"segue/state"
 )
 
 // clockSkew is how far behind the broker's clock a station's may have been when
@@ -87,13 +90,12 @@ func (p *Processor[S, D]) refoldAccepted(ctx context.Context, x *partition[S, D]
 // older than its clock, or than the first wake-up that is due: where a refold
 // was cut short, wake-ups are behind the records.
 func (p *Processor[S, D]) readFormer(ctx context.Context, x *partition[S, D], w *witness[S, D]) error {
-	since := x.fold.pos.Clock
-	if first, ok, err := x.fold.earliest(); err != nil {
+	var v storeView[S, D]
+	first, err := x.fold.next(&v, state.Wake{Due: math.MaxInt64})
+	if err := errors.Join(err, v.close()); err != nil {
 		return err
-	} else if ok {
-		since = min(since, first.Due)
 	}
-	since = max(since-clockSkew.Milliseconds(), 0)
+	since := max(min(x.fold.pos.Clock, first.Due)-clockSkew.Milliseconds(), 0)
 	for _, topic := range append(slices.Clone(p.c.Outputs), p.c.DeadLetters) {
 		err := p.readSince(ctx, p.c.Prefix+topic, since, func(r *kgo.Record) error {
 			at, next, ok, err := readCause(r, p.c.Input, x.id)

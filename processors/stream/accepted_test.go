@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"segue/processors/stream/streamtest"
 )
@@ -111,6 +112,7 @@ func TestAcceptedRefoldTellsWhatDiffers(t *testing.T) {
 				c.Clock = NewVirtualClock(past.Add(time.Duration(now * float64(time.Minute)))) // nothing is due: no ticks but ours
 				return c
 			}
+			r.Produce(&kgo.Record{Topic: "events", Value: inForce("r1"), Timestamp: past})
 			say("ada cart", "bob cart", "cem cart", "cem order", "dan view", "eve view", "fay cart")
 			wait(20)
 			r.run(config(0)) // and is of no concern any more
@@ -138,6 +140,14 @@ func TestAcceptedRefoldTellsWhatDiffers(t *testing.T) {
 				m = newMachine("a")
 			}
 			before := len(r.Committed("out")[0])
+			var since atomic.Int64
+			r.Fake.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				r.Fake.KeepControl()
+				if at := req.(*kmsg.ListOffsetsRequest).Topics[0].Partitions[0].Timestamp; at > 0 {
+					since.Store(at)
+				}
+				return nil, nil, false
+			})
 
 			log := new(heard)
 			c = config(float64(minute))
@@ -147,9 +157,9 @@ func TestAcceptedRefoldTellsWhatDiffers(t *testing.T) {
 
 			at := regexp.MustCompile(`\d{13}`)
 			want := []string{
-				`offset=11 key=cem instant=T topic=out was="cem/11/T thanks count=4" now="cem/11/T many thanks count=4"`,
-				`offset=12 key=dan instant=T topic=out was=nothing now="dan/12/T thanks count=2"`,
-				`offset=13 key=eve instant=T topic=dead-letters was=nothing now="dead letter: bad record"`,
+				`offset=12 key=cem instant=T topic=out was="cem/12/T thanks count=4" now="cem/12/T many thanks count=4"`,
+				`offset=13 key=dan instant=T topic=out was=nothing now="dan/13/T thanks count=2"`,
+				`offset=14 key=eve instant=T topic=dead-letters was=nothing now="dead letter: bad record"`,
 				`offset=-1 key=ada instant=T topic=out was="ada/-1/T remind count=2" now=nothing`,
 				`offset=-1 key=ada instant=T topic=out was=nothing now="ada/-1/T remind late count=2"`,
 				`offset=-1 key=bob instant=T topic=out was="bob/-1/T remind count=2" now=nothing`,
@@ -162,8 +172,11 @@ func TestAcceptedRefoldTellsWhatDiffers(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", a, b)
 			}
 			end := log.lines(`"what another fold version put out is compared"`)
-			if len(end) != 1 || end[0] != "from=8 to=18 decisions=11 differ=6" {
-				t.Errorf("at the end: got %q, want 11 decisions from 8 to 18, of which 6 differ", end)
+			if len(end) != 1 || end[0] != "from=9 to=19 decisions=12 differ=6" {
+				t.Errorf("at the end: got %q, want 12 decisions from 9 to 19, of which 6 differ", end)
+			}
+			if got, want := since.Load(), past.Add(20*time.Hour).UnixMilli(); got < want {
+				t.Errorf("outputs were read from %d on, want none of before the span, which begins after %d", got, want)
 			}
 			if after := len(r.Committed("out")[0]); after != before {
 				t.Errorf("%d outputs became %d, want none beside them", before, after)

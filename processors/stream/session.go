@@ -184,7 +184,7 @@ func (p *Processor[S, D]) assigned(c change) error {
 	if !fresh {
 		var err error
 		if held, err = decodeCommit(c.held.offset, c.held.metadata); err != nil {
-			return fatal{fmt.Errorf("group %s, %s partition %d: the offset's metadata is not this processor's: %w; if another program commits for this group, give one of them another name", p.c.group(), p.input, c.partition, err)}
+			return p.doubted(c.partition, fatal{fmt.Errorf("group %s, %s partition %d: the offset's metadata is not this processor's: %w; if another program commits for this group, give one of them another name", p.c.group(), p.input, c.partition, err)})
 		}
 	}
 	p.coming = append(p.coming, coming{c.partition, fresh, held})
