@@ -46,7 +46,8 @@ type former struct {
 }
 
 // woken says from where on a key is folded again: what a profile that was
-// restored is ahead by is not.
+// restored is ahead by is not. A refold that was cut short looks like that, too:
+// a wake-up that this version does not ask for is not named then.
 type woken struct {
 	asOf, due    int64 // at the start: the last record, and the next wake-up; 0: none
 	record, wake int64 // folded again first; -1 and 0: none

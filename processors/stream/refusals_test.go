@@ -96,6 +96,28 @@ func TestRefusesWhatTheGroupHolds(t *testing.T) {
 	}
 }
 
+// Events are deleted before they are in profiles, and the disk is lost.
+func TestRefusesALogThatBeginsAfterProfiles(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 1)
+	r.fill(1, 30)
+	r.run(r.config(newMachine("a")))
+	r.fill(2, 30)
+	client, err := kgo.NewClient(r.Opts()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	offsets := kadm.Offsets{}
+	offsets.AddOffset(r.Prefix+"events", 0, r.Ends("events")[0]-1, -1)
+	deleted, err := kadm.NewClient(client).DeleteRecords(t.Context(), offsets)
+	if err = errors.Join(err, deleted.Error()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.start(r.config(newMachine("a"))).wait(); err == nil || !contains(err, "the log begins at offset", "profiles are complete up to", "raise the topic's retention") {
+		t.Errorf("got %v, want a refusal that says what to do", err)
+	}
+}
+
 // A folder whose position no version can read is none of ours.
 func TestRefusesAFolderWithoutPosition(t *testing.T) {
 	r := newRig(t, streamtest.Fake(t), 1)
