@@ -160,14 +160,10 @@ func TestRefusals(t *testing.T) {
 		r.run(r.config(m))
 		c := r.config(m)
 		c.Name = "other"
-		if err := r.start(c).wait(); err == nil || !contains(err, "holds no offset", "state up to offset") {
-			t.Errorf("with state: got %v", err)
-		}
+		r.refuses(c, "holds no offset", "state up to offset")
 		c = r.config(newMachine("a"))
 		c.Name = "other"
-		if err := r.start(c).wait(); err == nil || !contains(err, "holds no offset", "profiles partition 0 holds") {
-			t.Errorf("without state: got %v", err)
-		}
+		r.refuses(c, "holds no offset", "profiles partition 0 holds")
 	})
 	t.Run("one folder, two processes", func(t *testing.T) {
 		r := newRig(t, streamtest.Fake(t), 1)

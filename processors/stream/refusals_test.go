@@ -47,6 +47,30 @@ func (r *rig) rewrite(change func(was commit) (offset int64, metadata string)) (
 	return was
 }
 
+// refuses wants a processor to end by itself, and to say why and what to do.
+func (r *rig) refuses(c Config[toyState, string], says ...string) {
+	r.t.Helper()
+	x := r.start(c)
+	ended := func() bool {
+		select {
+		case <-x.done:
+			return true
+		default:
+			return false
+		}
+	}
+	r.eventually("refuse or settle", func() bool {
+		_, settled := x.p.Settled(x.p.c.Clock.Now())
+		return ended() || settled
+	})
+	switch {
+	case !ended():
+		r.t.Errorf("it goes on, want a refusal that says %q", says)
+	case !contains(x.err, says...):
+		r.t.Errorf("got %v, want a refusal that says %q", x.err, says)
+	}
+}
+
 // beyond is a commit that the log does not reach.
 func beyond(c commit) (int64, string) {
 	c.M.Next += 1000
@@ -88,9 +112,7 @@ func TestRefusesWhatTheGroupHolds(t *testing.T) {
 				if disk == "lost" {
 					m = newMachine("a")
 				}
-				if err := r.start(r.config(m)).wait(); err == nil || !contains(err, tc.says...) {
-					t.Errorf("got %v, want a refusal that says %q", err, tc.says)
-				}
+				r.refuses(r.config(m), tc.says...)
 			})
 		}
 	}
@@ -113,9 +135,7 @@ func TestRefusesALogThatBeginsAfterProfiles(t *testing.T) {
 	if err = errors.Join(err, deleted.Error()); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.start(r.config(newMachine("a"))).wait(); err == nil || !contains(err, "the log begins at offset", "profiles are complete up to", "raise the topic's retention") {
-		t.Errorf("got %v, want a refusal that says what to do", err)
-	}
+	r.refuses(r.config(newMachine("a")), "the log begins at offset", "profiles are complete up to", "raise the topic's retention")
 }
 
 // A folder whose position no version can read is none of ours.
@@ -133,9 +153,7 @@ func TestRefusesAFolderWithoutPosition(t *testing.T) {
 	if err := errors.Join(b.Apply(), store.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.start(r.config(m)).wait(); err == nil || !contains(err, "decode the position", "delete the folder to restore it") {
-		t.Errorf("got %v, want a refusal that says what to do", err)
-	}
+	r.refuses(r.config(m), "decode the position", "delete the folder to restore it")
 }
 
 // What a session was told may be out of date when it looks: a refusal stands
