@@ -167,7 +167,7 @@ func TestAcceptedRefoldTellsWhatDiffers(t *testing.T) {
 			if tc.dies > 0 {
 				crash := &crashes{step: "refolding", left: tc.dies, then: func() {}}
 				dies := c
-				dies.Memory, dies.Hook = 4<<10, crash.hook // every record is applied at once
+				dies.Memory, dies.Hook = 1<<10, crash.hook // every record is applied at once
 				if err := r.start(dies).wait(); !errors.Is(err, errCrash) {
 					t.Fatal(err)
 				}

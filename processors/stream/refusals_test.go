@@ -148,7 +148,7 @@ func TestRefusesAFolderWithoutPosition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := store.Partition(0).Batch()
+	b := store.Partition(0).Batch(0)
 	b.Head(state.Head{Position: json.RawMessage(`7`), Dirty: 1, Clean: 1})
 	if err := errors.Join(b.Apply(), store.Close()); err != nil {
 		t.Fatal(err)
