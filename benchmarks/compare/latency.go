@@ -44,6 +44,10 @@ func (b *bench) latency(ctx context.Context) error {
 	large.bytes, large.memory = 1500, 4<<30
 
 	const warm = 10 * time.Second
+	// The broker's JVM gets warm first.
+	if _, _, err := b.situation(ctx, situation{"Segue", segue, 50 * time.Millisecond, small, warm, warm, false, false}); err != nil {
+		return fmt.Errorf("getting warm: %w", err)
+	}
 	t := table{{"", "commit, ms", "outputs", "p50", "p99", "p99.9", "max", "turns over 20 ms"}}
 	for _, s := range []situation{
 		{"Segue", segue, 50 * time.Millisecond, small, warm, b.seconds, false, false},

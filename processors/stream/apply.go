@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -64,22 +65,24 @@ func (p *Processor[S, D]) takeOff(x *partition[S, D]) error {
 }
 
 // save saves a slice of what is in flight, one partition after the other, and
-// hands over what is complete.
+// hands over what is complete, one at a time: the loop would wait for the
+// processors if all of them wrote.
 func (p *Processor[S, D]) save() {
 	budget := saveMost
 	for _, x := range p.partitions {
 		budget += x.fold.steps
 		x.fold.steps = 0
 	}
+	writing := slices.ContainsFunc(p.partitions, (*partition[S, D]).isWritten)
 	for _, x := range p.partitions {
 		l := x.fold.flight
 		if l == nil || l.handed {
 			continue
 		}
-		if budget -= x.fold.saveNext(budget); !l.complete() {
+		if budget -= x.fold.saveNext(budget); !l.complete() || writing {
 			return
 		}
-		l.handed = true
+		l.handed, writing = true, true
 		p.spawn(func() {
 			started := p.now()
 			_ = l.write() // the loop asks how it went

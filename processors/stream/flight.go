@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -131,13 +132,19 @@ func (l *flight[S]) landed() (ended bool, err error) {
 	return l.ended, l.err
 }
 
+// letGo is after how many entries whoever writes lets the loop have a processor.
+const letGo = 128
+
 // batch is in the order of the store's keys.
 func (l *flight[S]) batch() *state.Batch {
 	all := slices.Concat(l.pages...)
 	b := l.store.Batch(len(all))
 	b.Head(l.head)
-	for _, i := range keyOrder(all) {
+	for n, i := range keyOrder(all) {
 		b.Put(all[i].key, all[i].dirty, all[i].value)
+		if n%letGo == 0 {
+			runtime.Gosched()
+		}
 	}
 	for _, m := range moves(all) {
 		if m.gone {

@@ -128,7 +128,7 @@ func (p *Processor[S, D]) wait(now time.Time) (wait time.Duration, endless bool)
 		}
 	}
 	for _, x := range p.partitions {
-		if p.isLeaving(x.id) && !x.landing() {
+		if p.isLeaving(x.id) && !x.awaitsLanding() {
 			return 0, false
 		}
 		if w, ok, err := x.fold.earliest(); err != nil || ok && w.Due < x.fold.pos.Clock {

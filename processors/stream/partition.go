@@ -167,8 +167,13 @@ func (x *partition[S, D]) release() {
 	}
 }
 
-// landing reports whether a flight is with whoever writes it.
-func (x *partition[S, D]) landing() bool { return x.fold.flight != nil && x.fold.flight.handed }
+// isWritten reports whether a flight is with whoever writes it.
+func (x *partition[S, D]) isWritten() bool { return x.fold.flight != nil && x.fold.flight.handed }
+
+// awaitsLanding reports whether the loop can do nothing for a flight but wait.
+func (x *partition[S, D]) awaitsLanding() bool {
+	return x.fold.flight != nil && x.fold.flight.complete()
+}
 
 // applyWork is when the loop has something to do for the store, if it has.
 func (x *partition[S, D]) applyWork() (at time.Time, ok bool) {
