@@ -85,7 +85,7 @@ func compare() error {
 		partitions = flag.Int("partitions", 16, "partitions of every topic")
 		seed       = flag.Uint64("seed", 1, "of the workload")
 		rounds     = flag.Int("rounds", 3, "how often engines take turns")
-		gogc       = flag.String("gogc", cmp.Or(os.Getenv("GOGC"), "100"), "GOGC of our processes")
+		gogc       = flag.String("gogc", cmp.Or(os.Getenv("GOGC"), "200"), "GOGC of our processes")
 		large      = flag.Bool("large", false, "measure 10M customers too, and the station at 1M; wants 10 GB of disk and half an hour more")
 		pictures   = flag.String("pictures", "bin/benchmarks", "`FOLDER` for pictures and profiles")
 		kills      = flag.Int("kills", 5, "how often Segue is killed for restore")

@@ -30,7 +30,7 @@ func (b *bench) station(ctx context.Context) error {
 	}
 	sizes := []workload.Shop{b.shop(10_000, 300_000), b.shop(100_000, 1_000_000)}
 	if b.large {
-		sizes = append(sizes, b.shop(1_000_000, 16_000_000))
+		sizes = append(sizes, b.shop(1_000_000, 6_000_000))
 	}
 	t := table{{"customers", "events", "profile, B", "wake-ups/event", "µs CPU/event, whole", "until committed", "second half", "fold alone", "resident, MB", "broker µs/event", "to Kafka, B/event"}}
 	whole, alone := line{name: "whole process"}, line{name: "fold alone"}

@@ -132,7 +132,9 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 	if err != nil {
 		return nil, 0, err
 	}
-	s := &step{task: t, p: p, pb: pb, now: in.Now}
+	s := steps.Get().(*step)
+	s.task, s.p, s.pb, s.now = t, p, pb, in.Now
+	defer s.done()
 	if !utf8.ValidString(in.Key) {
 		return nil, 0, fmt.Errorf("got key %q, want a customer in UTF-8", in.Key)
 	}
@@ -155,6 +157,18 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 	}
 	p.Next = s.advance()
 	return s.decisions, p.Next, nil
+}
+
+// steps are used again: they are most of what a fold would leave to the
+// garbage collector.
+var steps = sync.Pool{New: func() any { return new(step) }}
+
+// done lets the step be used again, unless a decision may point into it.
+func (s *step) done() {
+	if s.decisions == nil {
+		*s = step{}
+		steps.Put(s)
+	}
 }
 
 // step is one call of Advance: what comes in, and what comes of it.
