@@ -220,7 +220,7 @@ func (b *bench) conditions() {
 	t.row("Go", runtime.Version()+", GOGC="+b.gogc+", kgo "+module("github.com/twmb/franz-go")+", Pebble "+module("github.com/cockroachdb/pebble/v2"))
 	t.row("peer", strings.Join([]string{jar("kafka-streams-*"), jar("rocksdbjni-*"), javaVersion, "-Xmx1g, 2 stream threads, exactly_once_v2, commit.interval.ms 100"}, ", "))
 	t.row("broker", b.brokerVersion()+fmt.Sprintf(", on the same machine, %d partitions, no compression", b.cluster.partitions))
-	t.row("ours", "commits within 50 ms, apply after 10 s, flush to profiles after 30 s")
+	t.row("ours", "commits within 50 ms, apply after 5 s, 10 s behind a backlog, flush to profiles after 30 s")
 	t.write(b.out)
 }
 

@@ -60,7 +60,11 @@ func (p *Processor[S, D]) takeOff(x *partition[S, D]) error {
 	if x.fold.flight != nil || x.outs > 0 || x.fresh || !x.unapplied() {
 		return nil
 	}
-	x.applyAt = p.now().Add(p.c.ApplyInterval)
+	wait := p.c.ApplyInterval
+	if p.behind(x) { // the longer it waits, the fewer times is a state written
+		wait *= 2
+	}
+	x.applyAt = p.now().Add(wait)
 	return x.fold.freeze(p.topic, p.c.FoldVersion)
 }
 

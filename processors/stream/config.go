@@ -64,7 +64,8 @@ type Config[S, D any] struct {
 	CommitSpacing time.Duration
 	// ProgressInterval is the cadence of commits without outputs; default 1 s.
 	ProgressInterval time.Duration
-	// ApplyInterval is how long state stays in memory alone; default 10 s.
+	// ApplyInterval is how long state stays in memory alone, and so how much a
+	// restart folds again; default 5 s. Twice that where a backlog is folded.
 	ApplyInterval time.Duration
 	// FlushAfter is how far profiles may be behind; default 30 s.
 	FlushAfter time.Duration
@@ -130,7 +131,7 @@ func (c *Config[S, D]) complete() error {
 	c.Memory = cmp.Or(c.Memory, 512<<20)
 	c.CommitInterval = cmp.Or(c.CommitInterval, 50*time.Millisecond)
 	c.ProgressInterval = cmp.Or(c.ProgressInterval, time.Second)
-	c.ApplyInterval = cmp.Or(c.ApplyInterval, 10*time.Second)
+	c.ApplyInterval = cmp.Or(c.ApplyInterval, 5*time.Second)
 	c.FlushAfter = cmp.Or(c.FlushAfter, 30*time.Second)
 	c.MaxPoll = cmp.Or(c.MaxPoll, 10_000)
 	c.DrainBudget = cmp.Or(c.DrainBudget, 1_000)
