@@ -193,6 +193,54 @@ func TestRefusalIsLookedAtAgain(t *testing.T) {
 	r.verdict()
 }
 
+// A broker that starts does not know its topics yet. Who knew them asks again.
+func TestTopicsAreAskedForAgain(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 1)
+	c := r.config(newMachine("a"))
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := c.kafka().connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &forgetful{cluster: k}
+	p.cluster = f
+	x := r.begin(p)
+	r.fill(1, 30)
+	r.settle(x)
+	r.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, Topic: r.Prefix + "out"})
+	r.Produce(&kgo.Record{Topic: "events", Key: []byte("ada"), Value: []byte("cart"), Timestamp: past.Add(1000 * time.Hour)},
+		&kgo.Record{Topic: "events", Key: []byte("ada"), Value: []byte("order"), Timestamp: past.Add(1000 * time.Hour)})
+	r.eventually("ask again", func() bool {
+		select {
+		case <-x.done:
+			t.Fatalf("the processor ended: %v", x.err)
+		default:
+		}
+		return f.asked.Load() == 3
+	})
+	r.settle(x)
+	if x.stop(); x.wait() != nil {
+		t.Fatal(x.err)
+	}
+	r.verdict()
+}
+
+// forgetful answers the second question for topics as one that has none.
+type forgetful struct {
+	cluster
+	asked atomic.Int32
+}
+
+func (f *forgetful) Topics(ctx context.Context) (topics, error) {
+	if f.asked.Add(1) == 2 {
+		return topics{}, fatal{errNoTopic}
+	}
+	return f.cluster.Topics(ctx)
+}
+
 // What the group and the folder stand for is compared with the topics.
 func TestStandsForThisLog(t *testing.T) {
 	now := shape{Partitions: 3, Profiles: "profiles-id", Start: 5}

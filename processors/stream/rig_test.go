@@ -77,6 +77,10 @@ func (r *rig) start(c Config[toyState, string]) *running {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return r.begin(p)
+}
+
+func (r *rig) begin(p *Processor[toyState, string]) *running {
 	ctx, stop := context.WithCancel(context.Background())
 	x := &running{p: p, stop: stop, done: make(chan struct{})}
 	go func() {

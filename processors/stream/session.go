@@ -99,13 +99,20 @@ func (b *inbox) owns(id int32) bool {
 	})
 }
 
+// whole stands for no single partition.
+const whole = -1
+
 // join opens a session.
 func (p *Processor[S, D]) join(ctx context.Context) error {
 	p.joined = p.now()
 	t, err := p.cluster.Topics(ctx)
 	if err != nil {
-		return err
+		if p.topic == "" {
+			return err
+		}
+		return p.doubted(whole, err) // a broker that starts may not know yet what it will
 	}
+	delete(p.doubts, whole)
 	p.topic, p.profilesID = t.input, t.profiles
 	p.mu.Lock()
 	p.count = t.partitions
