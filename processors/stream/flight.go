@@ -142,7 +142,7 @@ func (l *flight[S]) batch() *state.Batch {
 	b.Head(l.head)
 	for n, i := range keyOrder(all) {
 		b.Put(all[i].key, all[i].dirty, all[i].value)
-		if n%letGo == 0 {
+		if n%letGo == letGo-1 {
 			runtime.Gosched()
 		}
 	}
