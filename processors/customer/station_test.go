@@ -112,6 +112,9 @@ func (s *shopfront) runTo(x *process, end time.Time) bool {
 			}
 		}
 		due, ok := x.NextWake()
+		if !quiet() { // it died since, and knew of none
+			continue
+		}
 		at := time.UnixMilli(due + 1) // a tick is what lets it fire
 		if !ok || at.After(end) {
 			if s.clock.Now().Equal(end) {
