@@ -103,6 +103,9 @@ type Customer struct {
 // Sender hands mails over.
 type Sender struct {
 	SMTP SMTP `koanf:"smtp"`
+	// DKIM are private keys in PEM files, each under the name that its public
+	// half is published at.
+	DKIM map[string]string `koanf:"dkim"`
 }
 
 // SMTP is the relay.

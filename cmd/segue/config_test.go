@@ -40,7 +40,7 @@ func TestDeployedConfigIsTheDefault(t *testing.T) {
 }
 
 func TestLaterLayersWin(t *testing.T) {
-	file := writeFile(t, "prefix: from-file-\ncustomer: {memory: 1GiB, dir: /var/lib/segue}\nlog:\n  level: warn\n")
+	file := writeFile(t, "prefix: from-file-\ncustomer: {memory: 1GiB, dir: /var/lib/segue}\nsender: {dkim: {s1._domainkey.shop.example: /s1.pem}}\nlog:\n  level: warn\n")
 	layer, err := fileLayer(file, true)
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +56,7 @@ func TestLaterLayersWin(t *testing.T) {
 	for key, want := range map[string]string{
 		"prefix": "from-env-", "customer.memory": "1GiB", "log.level": "ERROR", "customer.dir": "/var/lib/segue",
 		"collector.write_keys": "map[k1:shop k2:app]", "kafka.brokers": "[127.0.0.1:9092]",
+		"sender.dkim": "map[s1._domainkey.shop.example:/s1.pem]",
 	} {
 		s, _ := settingNamed(key)
 		if got := fmt.Sprint(s.in(&l.Config).Interface()); got != want {

@@ -12,6 +12,7 @@ import (
 	"segue/processors/collector"
 	"segue/processors/customer"
 	"segue/processors/sender"
+	"segue/processors/sender/dkim"
 	"segue/processors/stream"
 	"segue/schemas/link"
 )
@@ -68,11 +69,15 @@ func startSender(p process) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	dkimKeys, err := dkim.Load(p.Sender.DKIM)
+	if err != nil {
+		return nil, fmt.Errorf("sender.dkim: %w", err)
+	}
 	smtp := p.Sender.SMTP
 	s, err := sender.New(sender.Config{
 		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance,
 		SMTP:      sender.SMTP{Addr: smtp.Address, User: smtp.User, Password: smtp.Password, TLS: smtp.TLS, Connections: smtp.Connections},
-		PublicURL: p.Links.URL, Links: keys,
+		PublicURL: p.Links.URL, Links: keys, DKIM: dkimKeys,
 		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"segue/processors/sender/dkim"
 	"segue/processors/stream"
 	"segue/schemas/link"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	// unsubscribes arrive there.
 	PublicURL string
 	Links     link.Keys
+	// DKIM signs mails of the domains that it has keys of.
+	DKIM dkim.Keys
 
 	// Clock is the machine's if nil.
 	Clock   stream.Clock

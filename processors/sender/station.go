@@ -51,7 +51,7 @@ func New(c Config) (*Station, error) {
 	}
 	s := &Station{
 		Config:   c,
-		composer: mail.Composer{PublicURL: c.PublicURL, Keys: c.Links},
+		composer: mail.Composer{PublicURL: c.PublicURL, Keys: c.Links, Sign: c.DKIM.Sign},
 		gate:     newGate(c.SMTP.Connections),
 		errands:  make(chan errand, c.SMTP.Connections),
 		owners:   map[int32]*owner{},

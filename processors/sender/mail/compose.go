@@ -23,11 +23,17 @@ const (
 	HeaderReason   = "X-Segue-Reason"
 )
 
+// headerFeedback names what a provider counts complaints by: journey, message,
+// step, and the domain that sends.
+const headerFeedback = "Feedback-ID"
+
 // Composer knows what all mails have in common.
 type Composer struct {
 	// PublicURL is where opens, clicks and unsubscribes arrive.
 	PublicURL string
 	Keys      link.Keys
+	// Sign signs a mail that is from a domain; nil: nobody does.
+	Sign func(domain string, raw []byte) ([]byte, error)
 }
 
 // Message is a mail and its envelope.
@@ -81,6 +87,8 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	// Preformatted: a word of a header's value may be split, a URL may not.
 	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+unsubscribe+">")
 	m.SetListUnsubscribePost()
+	_, domain, _ := strings.Cut(from.Address, "@")
+	m.SetGenHeader(headerFeedback, fmt.Sprintf("%s:%s:%d:%s", label(d.GetJourney()), label(d.GetMessage()), d.GetStep(), domain))
 	m.SetGenHeader(HeaderCustomer, d.GetCustomer())
 	m.SetGenHeader(HeaderDelivery, d.GetId())
 	if d.GetReason() != "" {
@@ -92,7 +100,23 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	if _, err := m.WriteTo(&raw); err != nil {
 		return Message{}, fmt.Errorf("write MIME: %w", err)
 	}
-	return Message{From: from.Address, To: to.Address, Raw: raw.Bytes()}, nil
+	signed := raw.Bytes()
+	if c.Sign != nil {
+		if signed, err = c.Sign(domain, signed); err != nil {
+			return Message{}, err
+		}
+	}
+	return Message{From: from.Address, To: to.Address, Raw: signed}, nil
+}
+
+// label makes name into a part of a Feedback-ID, whose parts colons separate.
+func label(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || r == ':' {
+			return '-'
+		}
+		return r
+	}, name)
 }
 
 // messageID is the same however often a delivery is composed, so that even a

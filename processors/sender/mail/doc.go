@@ -1,9 +1,9 @@
 // Package mail makes a delivery into the bytes that an SMTP server takes.
 //
-//	delivery + playbook's templates → liquid → links signed, pixel, text part → MIME
+//	delivery + playbook's templates → liquid → links signed, pixel, text part → MIME → DKIM
 //
 // It is pure: the same delivery, templates and date give the same mail, but for
-// the boundary between its parts.
+// the boundary between its parts and the second that a signature names.
 //
 // Not obvious: what a template writes out is escaped for HTML whether it asks
 // for it or not, and there is no filter that lifts it, since names of products

@@ -28,7 +28,7 @@ func composer(t testing.TB) Composer {
 
 func delivery() *schemas.Delivery {
 	return &schemas.Delivery{
-		Id: "d1", Customer: "ada", Journey: "cart", Step: 2, To: "ada@example.com", ToName: "Ada Lovelace", From: "Alder & Oak <hello@shop.example>",
+		Id: "d1", Customer: "ada", Journey: "cart", Step: 2, Message: "come back", To: "ada@example.com", ToName: "Ada Lovelace", From: "Alder & Oak <hello@shop.example>",
 		Subject: "Still yours ♥, {{ customer.first_name }}", Template: "cart.html", Reason: "journey cart, step 2", PostalAddress: "1 High Street, London",
 		ContextJson: []byte(`{"customer":{"first_name":"Ada"},"cart":{"count":2,"items":[{"name":"Mug & \"Saucer\"","price":"£12.50"},{"name":"Lamp","price":"£40"}]}}`),
 	}
@@ -81,7 +81,8 @@ func TestComposeAWholeMail(t *testing.T) {
 	for name, want := range map[string]string{
 		"From": `"Alder & Oak" <hello@shop.example>`, "To": `"Ada Lovelace" <ada@example.com>`, "Date": "Mon, 02 Mar 2026 09:00:00 +0000",
 		"List-Unsubscribe-Post": "List-Unsubscribe=One-Click", HeaderDelivery: "d1", HeaderCustomer: "ada", HeaderReason: "journey cart, step 2",
-		"Message-Id": "<" + messageID("d1", "hello@shop.example") + ">",
+		"Feedback-ID": "cart:come-back:2:shop.example",
+		"Message-Id":  "<" + messageID("d1", "hello@shop.example") + ">",
 	} {
 		if got := header.Get(name); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
@@ -230,7 +231,7 @@ func FuzzCompose(f *testing.F) {
 
 var known = map[string]bool{
 	"From": true, "To": true, "Subject": true, "Date": true, "Message-Id": true, "Mime-Version": true, "Content-Type": true,
-	"List-Unsubscribe": true, "List-Unsubscribe-Post": true, HeaderCustomer: true, HeaderDelivery: true, HeaderReason: true,
+	"List-Unsubscribe": true, "Feedback-Id": true, "List-Unsubscribe-Post": true, HeaderCustomer: true, HeaderDelivery: true, HeaderReason: true,
 }
 
 func contextJSON(name, product, url string) ([]byte, error) {
