@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"segue/processors/sender"
 )
 
 // Config is everything that can be set. A setting's name is the path of tags,
@@ -117,6 +119,25 @@ type SMTP struct {
 	TLS string `koanf:"tls"`
 	// Connections at the same time, at most.
 	Connections int `koanf:"connections"`
+	// MailsPerConnection, after which a connection is made anew.
+	MailsPerConnection int `koanf:"mails_per_connection"`
+	// Fallback are relays that take over while the one above cannot be reached,
+	// as starttls://USER:PASSWORD@relay.example:587.
+	Fallback []string `koanf:"fallback" secret:"true"`
+}
+
+// fallback reads the relays that take over.
+func (s *SMTP) fallback() (relays []sender.Relay, ok bool) {
+	for _, text := range s.Fallback {
+		u, err := url.Parse(text)
+		if err != nil || !slices.Contains([]string{"none", "starttls", "tls"}, u.Scheme) || !isAddress(u.Host) || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+			return nil, false
+		}
+		r := sender.Relay{Addr: u.Host, TLS: u.Scheme, User: u.User.Username()}
+		r.Password, _ = u.User.Password()
+		relays = append(relays, r)
+	}
+	return relays, true
 }
 
 // Admin is the HTTP of operators: metrics, health, customers.
@@ -147,7 +168,7 @@ func DefaultConfig() Config {
 		Topics:    Topics{Partitions: 16, ReplicationFactor: -1},
 		Collector: Collector{Listen: "127.0.0.1:8080"},
 		Customer:  Customer{Dir: "segue-state", Memory: 512 << 20},
-		Sender:    Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8}},
+		Sender:    Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8, MailsPerConnection: 100}},
 		Admin:     Admin{Listen: "127.0.0.1:9090"},
 		Log:       Log{Level: slog.LevelInfo, Format: "text"},
 	}
@@ -194,6 +215,9 @@ func (c *Config) Validate() (wrong []invalid) {
 	address("sender.smtp.address", c.Sender.SMTP.Address)
 	oneOf("sender.smtp.tls", c.Sender.SMTP.TLS, "none", "starttls", "tls")
 	check(c.Sender.SMTP.Connections > 0, "sender.smtp.connections", c.Sender.SMTP.Connections, "a positive number")
+	check(c.Sender.SMTP.MailsPerConnection > 0, "sender.smtp.mails_per_connection", c.Sender.SMTP.MailsPerConnection, "a positive number")
+	_, ok := c.Sender.SMTP.fallback()
+	check(ok, "sender.smtp.fallback", "(secret)", "none, starttls or tls, and where: starttls://USER:PASSWORD@relay.example:587, each")
 	address("admin.listen", c.Admin.Listen)
 	check(c.Admin.Token != "" || isLoopback(c.Admin.Listen), "admin.token", "", "a token, since admin.listen is not loopback and shows personal data")
 	oneOf("log.format", c.Log.Format, "text", "json")

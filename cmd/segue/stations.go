@@ -74,9 +74,11 @@ func startSender(p process) (func(context.Context) error, error) {
 		return nil, fmt.Errorf("sender.dkim: %w", err)
 	}
 	smtp := p.Sender.SMTP
+	fallback, _ := smtp.fallback()
 	s, err := sender.New(sender.Config{
 		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance,
-		SMTP:      sender.SMTP{Addr: smtp.Address, User: smtp.User, Password: smtp.Password, TLS: smtp.TLS, Connections: smtp.Connections},
+		SMTP: sender.SMTP{Addr: smtp.Address, User: smtp.User, Password: smtp.Password, TLS: smtp.TLS, Fallback: fallback,
+			Connections: smtp.Connections, MailsPerConnection: smtp.MailsPerConnection},
 		PublicURL: p.Links.URL, Links: keys, DKIM: dkimKeys,
 		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})

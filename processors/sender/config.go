@@ -50,12 +50,14 @@ type Config struct {
 	Hook func(step string) error
 }
 
-// SMTP says how to reach the mail server.
+// SMTP says how to reach the mail server: the relay that is named here.
 type SMTP struct {
-	Addr           string // host:port
+	Addr           string
 	User, Password string
-	// TLS is "tls" from the first byte, "starttls", or "none" ("" is none too).
-	TLS string
+	TLS            string
+	// Fallback take over, the first that can be reached, while the relay above
+	// cannot be.
+	Fallback []Relay
 	// RootCAs are the machine's if nil.
 	RootCAs *x509.CertPool
 	// Timeout bounds connecting, and each answer; default 1 minute.
@@ -63,6 +65,8 @@ type SMTP struct {
 	// Connections that work side by side, default 8; and as many mails are in
 	// hand at most, which a crash leaves in doubt.
 	Connections int
+	// MailsPerConnection, after which a connection is made anew; default 100.
+	MailsPerConnection int
 	// Dial is a net.Dialer's if nil.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -71,6 +75,7 @@ const (
 	defaultSpacing     = 20 * time.Millisecond
 	defaultTimeout     = time.Minute
 	defaultConnections = 8
+	defaultPerConnect  = 100
 )
 
 // complete fills in defaults, and refuses what cannot work.
@@ -78,15 +83,10 @@ func (c *Config) complete() error {
 	if c.Instance == "" {
 		return errors.New("instance: got none, want a name that stays the same after a restart")
 	}
-	if _, _, err := net.SplitHostPort(c.SMTP.Addr); err != nil {
-		return fmt.Errorf("smtp address: got %q, want host:port: %w", c.SMTP.Addr, err)
-	}
-	switch c.SMTP.TLS {
-	case "", "none":
-		c.SMTP.TLS = "none"
-	case "starttls", "tls":
-	default:
-		return fmt.Errorf("smtp tls: got %q, want none, starttls or tls", c.SMTP.TLS)
+	for _, r := range c.SMTP.relays() {
+		if err := r.check(); err != nil {
+			return err
+		}
 	}
 	// Without it nobody could unsubscribe.
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -97,6 +97,9 @@ func (c *Config) complete() error {
 	}
 	if c.SMTP.Connections <= 0 {
 		c.SMTP.Connections = defaultConnections
+	}
+	if c.SMTP.MailsPerConnection <= 0 {
+		c.SMTP.MailsPerConnection = defaultPerConnect
 	}
 	if c.SMTP.Dial == nil {
 		c.SMTP.Dial = new(net.Dialer).DialContext
@@ -120,4 +123,20 @@ func (c *Config) complete() error {
 		c.Hook = func(string) error { return nil }
 	}
 	return nil
+}
+
+// relays are all that there are, in order of preference.
+func (s *SMTP) relays() []Relay {
+	return append([]Relay{{Addr: s.Addr, User: s.User, Password: s.Password, TLS: s.TLS}}, s.Fallback...)
+}
+
+func (r *Relay) check() error {
+	if _, _, err := net.SplitHostPort(r.Addr); err != nil {
+		return fmt.Errorf("smtp address: got %q, want host:port: %w", r.Addr, err)
+	}
+	switch r.TLS {
+	case "", "none", "starttls", "tls":
+		return nil
+	}
+	return fmt.Errorf("smtp tls of %s: got %q, want none, starttls or tls", r.Addr, r.TLS)
 }

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"segue/processors/sender/mail"
@@ -32,12 +31,14 @@ type errand struct {
 	answers    chan<- answer // has room for all that is in hand
 }
 
-// courier keeps one connection to the mail server.
+// courier keeps one connection to one relay.
 type courier struct {
 	smtp   SMTP
 	name   string // ours, for the greeting
+	relay  Relay
 	client *smtp.Client
 	conn   net.Conn
+	mails  int         // that the connection has carried
 	forget func() bool // stops watching for the end
 }
 
@@ -79,9 +80,7 @@ func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, b
 	if s.hook("hand-over") != nil {
 		return answer{}, false
 	}
-	began := time.Now()
-	result, err := c.send(ctx, e.message)
-	s.metrics.smtpSeconds.Observe(time.Since(began).Seconds())
+	result, err := s.sendByAny(ctx, c, e.message)
 	if s.hook("answered") != nil || ctx.Err() != nil {
 		return answer{}, false
 	}
@@ -91,9 +90,40 @@ func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, b
 		return a, true
 	}
 	if pause := s.gate.away(s.Clock.Now()); pause > 0 {
-		s.Log.Warn("mail server cannot be reached; mails wait", "server", s.SMTP.Addr, "for", pause, "cause", err)
+		s.Log.Warn("no mail server can be reached; mails wait", "for", pause, "cause", err)
 	}
 	return a, true
+}
+
+// sendByAny hands m to the first relay that can be reached: one that cannot be
+// has not seen it.
+func (s *Station) sendByAny(ctx context.Context, c *courier, m mail.Message) (result result, err error) {
+	all := s.SMTP.relays()
+	for _, i := range s.relays.order(s.Clock.Now()) {
+		c.turnTo(all[i])
+		began := time.Now()
+		result, err = c.send(ctx, m)
+		s.metrics.smtpSeconds.Observe(time.Since(began).Seconds())
+		if result != unreachable {
+			s.relays.reached(i)
+			return result, err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if pause, news := s.relays.away(i, s.Clock.Now()); news {
+			s.Log.Warn("mail server cannot be reached", "server", all[i].Addr, "next try in", pause, "cause", err)
+		}
+	}
+	return result, err
+}
+
+// turnTo makes r the relay of what comes next.
+func (c *courier) turnTo(r Relay) {
+	if r != c.relay {
+		c.hangUp()
+		c.relay = r
+	}
 }
 
 // send hands m over, and says what that came to. Until the last byte is written
@@ -104,7 +134,7 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 		if err := c.connect(ctx); err != nil {
 			return unreachable, err
 		}
-		err := c.envelope(m)
+		err := c.begin(m)
 		if err == nil {
 			break
 		}
@@ -115,6 +145,10 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 		if fresh {
 			return unreachable, err
 		}
+	}
+	// From here on it may be this mail that the server does not like.
+	if err := c.client.Rcpt(m.To, nil); err != nil {
+		return c.refusal(err)
 	}
 	w, err := c.client.Data()
 	if err == nil {
@@ -127,6 +161,9 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 	err = w.Close() // the last byte, and the answer
 	switch code := replyCode(err); {
 	case err == nil, code/100 == 2:
+		if c.mails++; c.mails >= c.smtp.MailsPerConnection {
+			c.hangUp()
+		}
 		return accepted, nil
 	case code < 400:
 		c.drop()
@@ -150,7 +187,7 @@ func (c *courier) refusal(err error) (result, error) {
 	return refusedNow, c.reset(err)
 }
 
-func (c *courier) envelope(m mail.Message) error {
+func (c *courier) begin(m mail.Message) error {
 	var opts *smtp.MailOptions
 	if !ascii(m.From) || !ascii(m.To) {
 		opts = &smtp.MailOptions{UTF8: true}
@@ -158,10 +195,7 @@ func (c *courier) envelope(m mail.Message) error {
 			return &smtp.SMTPError{Code: 553, Message: "the mail server takes no addresses beyond ASCII"}
 		}
 	}
-	if err := c.client.Mail(m.From, opts); err != nil {
-		return err
-	}
-	return c.client.Rcpt(m.To, nil)
+	return c.client.Mail(m.From, opts)
 }
 
 // connect makes the connection, if there is none. Whatever goes wrong here is
@@ -172,19 +206,21 @@ func (c *courier) connect(ctx context.Context) error {
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, c.smtp.Timeout)
 	defer cancel()
-	conn, err := c.smtp.Dial(dialCtx, "tcp", c.smtp.Addr)
+	conn, err := c.smtp.Dial(dialCtx, "tcp", c.relay.Addr)
 	if err != nil {
 		return err
 	}
-	host, _, _ := net.SplitHostPort(c.smtp.Addr)
+	forget := context.AfterFunc(ctx, func() { conn.Close() })
+	host, _, _ := net.SplitHostPort(c.relay.Addr)
 	secure := &tls.Config{ServerName: host, RootCAs: c.smtp.RootCAs, MinVersion: tls.VersionTLS12}
 	var client *smtp.Client
-	switch c.smtp.TLS {
+	switch c.relay.TLS {
 	case "tls":
 		client = smtp.NewClient(tls.Client(conn, secure))
 	case "starttls":
 		conn.SetDeadline(time.Now().Add(c.smtp.Timeout))
 		if client, err = smtp.NewClientStartTLS(conn, secure); err != nil {
+			forget()
 			conn.Close()
 			return fmt.Errorf("starttls: %w", err)
 		}
@@ -193,25 +229,28 @@ func (c *courier) connect(ctx context.Context) error {
 		client = smtp.NewClient(conn)
 	}
 	client.CommandTimeout, client.SubmissionTimeout = c.smtp.Timeout, c.smtp.Timeout
-	forget := context.AfterFunc(ctx, func() { conn.Close() })
-	if err := c.greet(client); err != nil {
+	if err := c.greet(client, host); err != nil {
 		forget()
 		client.Close()
 		return err
 	}
-	c.client, c.conn, c.forget = client, conn, forget
+	c.client, c.conn, c.forget, c.mails = client, conn, forget, 0
 	return nil
 }
 
-func (c *courier) greet(client *smtp.Client) error {
+func (c *courier) greet(client *smtp.Client, host string) error {
 	if err := client.Hello(c.name); err != nil {
 		return fmt.Errorf("greet: %w", err)
 	}
-	if c.smtp.User == "" {
+	if c.relay.User == "" {
 		return nil
 	}
-	if err := client.Auth(sasl.NewPlainClient("", c.smtp.User, c.smtp.Password)); err != nil {
-		return fmt.Errorf("log in as %s: %w", c.smtp.User, err)
+	how, err := c.login(client, host)
+	if err == nil {
+		err = client.Auth(how)
+	}
+	if err != nil {
+		return fmt.Errorf("log in as %s: %w", c.relay.User, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	netsmtp "net/smtp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +28,9 @@ var letter = mail.Message{From: "hello@shop.example", To: "ada@example.com", Raw
 // it is told to, once.
 type post struct {
 	password string
+	ways     []string                 // to log in, PLAIN if nil
 	mail     func(c *smtp.Conn) error // at MAIL
+	rcpt     func(c *smtp.Conn) error
 	data     func(c *smtp.Conn, r io.Reader) error
 	said     atomic.Bool
 	taken    atomic.Int32
@@ -44,19 +48,78 @@ func (p *post) NewSession(c *smtp.Conn) (smtp.Session, error) {
 	return &postSession{post: p, conn: c}, nil
 }
 
-func (s *postSession) Reset()                               {}
-func (s *postSession) Logout() error                        { return nil }
-func (s *postSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
-func (s *postSession) AuthMechanisms() []string             { return []string{sasl.Plain} }
+func (s *postSession) Reset()        {}
+func (s *postSession) Logout() error { return nil }
 
-func (s *postSession) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, user, password string) error {
+func (s *postSession) Rcpt(string, *smtp.RcptOptions) error {
+	if s.rcpt != nil && !s.said.Swap(true) {
+		return s.rcpt(s.conn)
+	}
+	return nil
+}
+
+func (s *postSession) AuthMechanisms() []string {
+	if s.ways == nil {
+		return []string{sasl.Plain}
+	}
+	return s.ways
+}
+
+func (s *postSession) Auth(way string) (sasl.Server, error) {
+	check := func(user, password string) error {
 		if user != "segue" || password != s.password {
 			return errors.New("wrong")
 		}
 		s.user = true
 		return nil
-	}), nil
+	}
+	switch way {
+	case sasl.Login:
+		return &loginServer{check: check}, nil
+	case cramMD5:
+		return &cramServer{session: s}, nil
+	}
+	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+}
+
+// loginServer asks for a name and then for a password.
+type loginServer struct {
+	check func(user, password string) error
+	said  []string
+}
+
+func (l *loginServer) Next(response []byte) ([]byte, bool, error) {
+	if response != nil {
+		l.said = append(l.said, string(response))
+	}
+	switch len(l.said) {
+	case 0:
+		return []byte("Username:"), false, nil
+	case 1:
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.check(l.said[0], l.said[1])
+}
+
+// cramServer asks what RFC 2195 asks in its example, and compares with what the
+// standard library's client would say.
+type cramServer struct {
+	session *postSession
+	asked   bool
+}
+
+func (c *cramServer) Next(response []byte) ([]byte, bool, error) {
+	challenge := []byte("<1896.697170952@postoffice.reston.mci.net>")
+	if !c.asked {
+		c.asked = true
+		return challenge, false, nil
+	}
+	want, err := netsmtp.CRAMMD5Auth("segue", c.session.password).Next(challenge, true)
+	if err != nil || string(response) != string(want) {
+		return nil, true, errors.New("wrong")
+	}
+	c.session.user = true
+	return nil, true, nil
 }
 
 func (s *postSession) Mail(string, *smtp.MailOptions) error {
@@ -102,7 +165,7 @@ func (p *post) open(t *testing.T, security string) *courier {
 		defer close(done)
 		s.Serve(l)
 	}()
-	c := &courier{name: "localhost", smtp: SMTP{Addr: l.Addr().String(), TLS: security, Timeout: 5 * time.Second, RootCAs: pool, Dial: new(net.Dialer).DialContext}}
+	c := &courier{name: "localhost", relay: Relay{Addr: l.Addr().String(), TLS: security}, smtp: SMTP{MailsPerConnection: 100, Timeout: 5 * time.Second, RootCAs: pool, Dial: new(net.Dialer).DialContext}}
 	t.Cleanup(func() {
 		c.hangUp()
 		s.Close()
@@ -140,7 +203,7 @@ func TestCourierLogsIn(t *testing.T) {
 	for _, security := range []string{"none", "starttls", "tls"} {
 		p := &post{password: "secret"}
 		c := p.open(t, security)
-		c.smtp.User, c.smtp.Password = "segue", "secret"
+		c.relay.User, c.relay.Password = "segue", "secret"
 		for range 2 {
 			if got, err := c.send(t.Context(), letter); got != accepted {
 				t.Errorf("%s: got %s, %v, want accepted", security, got, err)
@@ -150,7 +213,7 @@ func TestCourierLogsIn(t *testing.T) {
 			t.Errorf("%s: got %d connections for two mails, want 1", security, n)
 		}
 		c.hangUp()
-		c.smtp.Password = "wrong"
+		c.relay.Password = "wrong"
 		if got, err := c.send(t.Context(), letter); got != unreachable {
 			t.Errorf("%s: wrong password: got %s, %v, want unreachable", security, got, err)
 		}
@@ -183,6 +246,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		"450 at MAIL":                  {&post{mail: func(*smtp.Conn) error { return say(450) }}, refusedNow},
 		"421 at MAIL":                  {&post{mail: func(*smtp.Conn) error { return say(421) }}, unreachable},
 		"gone at MAIL":                 {&post{mail: hangUp}, unreachable},
+		"421 at RCPT":                  {&post{rcpt: func(*smtp.Conn) error { return say(421) }}, refusedNow},
+		"550 at RCPT":                  {&post{rcpt: func(*smtp.Conn) error { return say(550) }}, refused},
+		"gone at RCPT":                 {&post{rcpt: hangUp}, refusedNow},
 		"452 after DATA":               {&post{data: read(func(*smtp.Conn) error { return say(452) })}, refusedNow},
 		"421 after DATA":               {&post{data: read(func(*smtp.Conn) error { return say(421) })}, refusedNow},
 		"554 after DATA":               {&post{data: read(func(*smtp.Conn) error { return say(554) })}, refused},
@@ -215,5 +281,63 @@ func TestConnectionThatDiedIdle(t *testing.T) {
 	}
 	if n := p.taken.Load(); n != 2 {
 		t.Errorf("mails: got %d, want 2", n)
+	}
+}
+
+func TestWaysToLogIn(t *testing.T) {
+	for _, way := range []string{sasl.Plain, sasl.Login, cramMD5} {
+		p := &post{password: "secret", ways: []string{"GSSAPI", way}}
+		c := p.open(t, "starttls")
+		c.relay.User, c.relay.Password = "segue", "secret"
+		if got, err := c.send(t.Context(), letter); got != accepted {
+			t.Errorf("%s: got %s, %v, want accepted", way, got, err)
+		}
+		c.hangUp()
+		c.relay.Password = "wrong"
+		if got, err := c.send(t.Context(), letter); got != unreachable {
+			t.Errorf("%s, wrong password: got %s, %v, want unreachable", way, got, err)
+		}
+	}
+}
+
+// TestPasswordStaysUnread: without TLS it is told to nobody elsewhere, but may be
+// proved.
+func TestPasswordStaysUnread(t *testing.T) {
+	for way, want := range map[string]result{sasl.Plain: unreachable, sasl.Login: unreachable, cramMD5: accepted} {
+		p := &post{password: "secret", ways: []string{way}}
+		c := p.open(t, "none")
+		here := c.relay.Addr
+		c.smtp.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, here)
+		}
+		c.relay = Relay{Addr: "relay.example:25", User: "segue", Password: "secret"}
+		if got, err := c.send(t.Context(), letter); got != want {
+			t.Errorf("%s: got %s, %v, want %s", way, got, err, want)
+		}
+	}
+}
+
+// TestServerThatHidesSTARTTLS: whoever stands between may cut it out of the
+// greeting, and learns nothing by it.
+func TestServerThatHidesSTARTTLS(t *testing.T) {
+	p := &post{}
+	c := p.open(t, "none")
+	c.relay.TLS = "starttls"
+	if got, err := c.send(t.Context(), letter); got != unreachable || p.taken.Load() != 0 {
+		t.Errorf("got %s, %v and %d mails, want unreachable and none", got, err, p.taken.Load())
+	}
+}
+
+func TestConnectionIsUsedAgain(t *testing.T) {
+	p := &post{}
+	c := p.open(t, "none")
+	c.smtp.MailsPerConnection = 3
+	for range 7 {
+		if got, err := c.send(t.Context(), letter); got != accepted {
+			t.Fatalf("got %s, %v, want accepted", got, err)
+		}
+	}
+	if n := p.met.Load(); n != 3 {
+		t.Errorf("connections for 7 mails, 3 on each: got %d, want 3", n)
 	}
 }

@@ -57,5 +57,17 @@ func newMetrics(s *Station) (*metrics, error) {
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
 	}
+	for i, r := range s.SMTP.relays() {
+		c := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "segue", Subsystem: "sender", Name: "relay_away",
+			Help: "1 while this relay cannot be reached; others may do its work.", ConstLabels: prometheus.Labels{"relay": r.Addr}}, func() float64 {
+			if s.relays.lost(i) {
+				return 1
+			}
+			return 0
+		})
+		if err := s.Metrics.Register(c); err != nil {
+			return nil, fmt.Errorf("metrics: relay %s: %w", r.Addr, err)
+		}
+	}
 	return m, nil
 }

@@ -34,6 +34,7 @@ type Station struct {
 	composer  mail.Composer
 	playbooks *stream.Table
 	gate      *gate
+	relays    *relays
 	errands   chan errand
 	metrics   *metrics
 
@@ -53,6 +54,7 @@ func New(c Config) (*Station, error) {
 		Config:   c,
 		composer: mail.Composer{PublicURL: c.PublicURL, Keys: c.Links, Sign: c.DKIM.Sign},
 		gate:     newGate(c.SMTP.Connections),
+		relays:   newRelays(len(c.SMTP.relays())),
 		errands:  make(chan errand, c.SMTP.Connections),
 		owners:   map[int32]*owner{},
 		versions: map[string]*mail.Templates{},
