@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"segue/processors/sender"
 )
 
 // Config is everything that can be set. A setting's name is the path of tags,
@@ -107,7 +105,27 @@ type Sender struct {
 	SMTP SMTP `koanf:"smtp"`
 	// DKIM are private keys in PEM files, each under the name that its public
 	// half is published at.
-	DKIM map[string]string `koanf:"dkim"`
+	DKIM   map[string]string `koanf:"dkim"`
+	Pace   Pace              `koanf:"pace"`
+	WarmUp WarmUp            `koanf:"warm_up"`
+}
+
+// Pace is how fast mails may go to recipients' domains; * is each that is not
+// named.
+type Pace struct {
+	// AtOnce is how many mails are in hand at most; by default, as many as there
+	// are connections.
+	AtOnce map[string]int `koanf:"at_once"`
+	// PerMinute is how many set out at most.
+	PerMinute map[string]int `koanf:"per_minute"`
+}
+
+// WarmUp is for sending domains that nobody knows yet.
+type WarmUp struct {
+	// Start is the first day, UTC, of each such domain.
+	Start map[string]string `koanf:"start"`
+	// PerDay is how many mails set out on the first day, the second, and so on.
+	PerDay []int `koanf:"per_day"`
 }
 
 // SMTP is the relay.
@@ -124,20 +142,6 @@ type SMTP struct {
 	// Fallback are relays that take over while the one above cannot be reached,
 	// as starttls://USER:PASSWORD@relay.example:587.
 	Fallback []string `koanf:"fallback" secret:"true"`
-}
-
-// fallback reads the relays that take over.
-func (s *SMTP) fallback() (relays []sender.Relay, ok bool) {
-	for _, text := range s.Fallback {
-		u, err := url.Parse(text)
-		if err != nil || !slices.Contains([]string{"none", "starttls", "tls"}, u.Scheme) || !isAddress(u.Host) || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
-			return nil, false
-		}
-		r := sender.Relay{Addr: u.Host, TLS: u.Scheme, User: u.User.Username()}
-		r.Password, _ = u.User.Password()
-		relays = append(relays, r)
-	}
-	return relays, true
 }
 
 // Admin is the HTTP of operators: metrics, health, customers.
@@ -168,9 +172,10 @@ func DefaultConfig() Config {
 		Topics:    Topics{Partitions: 16, ReplicationFactor: -1},
 		Collector: Collector{Listen: "127.0.0.1:8080"},
 		Customer:  Customer{Dir: "segue-state", Memory: 512 << 20},
-		Sender:    Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8, MailsPerConnection: 100}},
-		Admin:     Admin{Listen: "127.0.0.1:9090"},
-		Log:       Log{Level: slog.LevelInfo, Format: "text"},
+		Sender: Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8, MailsPerConnection: 100},
+			WarmUp: WarmUp{PerDay: []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000}}},
+		Admin: Admin{Listen: "127.0.0.1:9090"},
+		Log:   Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 
@@ -218,6 +223,11 @@ func (c *Config) Validate() (wrong []invalid) {
 	check(c.Sender.SMTP.MailsPerConnection > 0, "sender.smtp.mails_per_connection", c.Sender.SMTP.MailsPerConnection, "a positive number")
 	_, ok := c.Sender.SMTP.fallback()
 	check(ok, "sender.smtp.fallback", "(secret)", "none, starttls or tls, and where: starttls://USER:PASSWORD@relay.example:587, each")
+	check(positive(c.Sender.Pace.AtOnce), "sender.pace.at_once", c.Sender.Pace.AtOnce, "a positive number for each domain")
+	check(positive(c.Sender.Pace.PerMinute), "sender.pace.per_minute", c.Sender.Pace.PerMinute, "a positive number for each domain")
+	_, ok = c.Sender.WarmUp.warmUps()
+	check(ok, "sender.warm_up.start", c.Sender.WarmUp.Start, "a day such as 2026-03-02 for each domain")
+	check(!slices.ContainsFunc(c.Sender.WarmUp.PerDay, func(n int) bool { return n <= 0 }), "sender.warm_up.per_day", c.Sender.WarmUp.PerDay, "positive numbers, one for each day")
 	address("admin.listen", c.Admin.Listen)
 	check(c.Admin.Token != "" || isLoopback(c.Admin.Listen), "admin.token", "", "a token, since admin.listen is not loopback and shows personal data")
 	oneOf("log.format", c.Log.Format, "text", "json")

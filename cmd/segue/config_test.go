@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"segue/processors/sender"
 )
 
 // deploy/segue.yaml explains every setting and changes none.
@@ -88,6 +86,10 @@ func TestWrongConfigs(t *testing.T) {
 		{"sender: {smtp: {tls: maybe}}", `config.yaml:1: sender.smtp.tls: got "maybe", want one of none, starttls, tls`},
 		{"sender: {smtp: {fallback: ['smtp://relay.example']}}", `config.yaml:1: sender.smtp.fallback: got "(secret)", want none, starttls or tls, and where: starttls://USER:PASSWORD@relay.example:587, each`},
 		{"sender: {smtp: {mails_per_connection: 0}}", `config.yaml:1: sender.smtp.mails_per_connection: got "0", want a positive number`},
+		{"sender: {pace: {per_minute: {gmail.com: 0}}}", `config.yaml:1: sender.pace.per_minute: got "map[gmail.com:0]", want a positive number for each domain`},
+		{"sender: {pace: {at_once: {gmail.com: few}}}", `config.yaml:1: sender.pace.at_once: got map[gmail.com:few], want names and values`},
+		{"sender: {warm_up: {start: {shop.example: soon}}}", `config.yaml:1: sender.warm_up.start: got "map[shop.example:soon]", want a day such as 2026-03-02 for each domain`},
+		{"sender: {warm_up: {per_day: [50, 0]}}", `config.yaml:1: sender.warm_up.per_day: got "[50 0]", want positive numbers, one for each day`},
 		{"prefix: [", `config.yaml:1:9:`},
 	} {
 		layer, err := fileLayer(writeFile(t, tc.yaml), true)
@@ -110,18 +112,4 @@ func writeFile(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func TestFallbackRelays(t *testing.T) {
-	s := SMTP{Fallback: []string{"starttls://segue:p%40ss@relay.example:587", "none://127.0.0.1:25/"}}
-	got, ok := s.fallback()
-	want := []sender.Relay{{Addr: "relay.example:587", TLS: "starttls", User: "segue", Password: "p@ss"}, {Addr: "127.0.0.1:25", TLS: "none"}}
-	if !ok || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %t, want %+v", got, ok, want)
-	}
-	for _, wrong := range []string{"", "relay.example:587", "tls://relay.example", "smtps://relay.example:465", "tls://relay.example:465/path", "tls://relay.example:465?x=1"} {
-		if _, ok := (&SMTP{Fallback: []string{wrong}}).fallback(); ok {
-			t.Errorf("%q: got no error", wrong)
-		}
-	}
 }

@@ -150,7 +150,7 @@ func decode(value any, field reflect.Value) bool {
 			mapstructure.StringToTimeDurationHookFunc(),
 			mapstructure.TextUnmarshallerHookFunc(),
 			textToMap,
-			mapstructure.StringToSliceHookFunc(","),
+			mapstructure.StringToWeakSliceHookFunc(","),
 			mapstructure.StringToBasicTypeHookFunc(),
 		),
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/sender/dkim"
+	"segue/processors/sender/pace"
 	"segue/processors/stream"
 	"segue/schemas/link"
 )
@@ -33,6 +34,9 @@ type Config struct {
 	Links     link.Keys
 	// DKIM signs mails of the domains that it has keys of.
 	DKIM dkim.Keys
+	// Pace is how fast mails may go to whom; by default as many at once to a
+	// domain as there are connections.
+	Pace pace.Config
 
 	// Clock is the machine's if nil.
 	Clock   stream.Clock
@@ -97,6 +101,9 @@ func (c *Config) complete() error {
 	}
 	if c.SMTP.Connections <= 0 {
 		c.SMTP.Connections = defaultConnections
+	}
+	if c.Pace.Default.AtOnce <= 0 {
+		c.Pace.Default.AtOnce = c.SMTP.Connections
 	}
 	if c.SMTP.MailsPerConnection <= 0 {
 		c.SMTP.MailsPerConnection = defaultPerConnect

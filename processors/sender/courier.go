@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"segue/processors/sender/mail"
+	"segue/processors/sender/pace"
 )
 
 // idleFor is how long a connection without mails is kept.
@@ -22,6 +23,7 @@ const idleFor = 20 * time.Second
 type errand struct {
 	id      string
 	message mail.Message
+	ticket  pace.Ticket
 	// calledOff: a cancellation came since it was noted.
 	calledOff *atomic.Bool
 	// until is when it is given up; 0: never.
@@ -67,6 +69,8 @@ func (s *Station) deliver(ctx context.Context) {
 }
 
 func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, bool) {
+	told := pace.Neither
+	defer func() { s.pacer.back(e.ticket, told, s.Clock.Now()) }()
 	// It waited for a connection, maybe for as long as the server took.
 	off := e.calledOff.Load() || e.until != 0 && s.Clock.Now().UnixMilli() >= e.until
 	select {
@@ -84,6 +88,7 @@ func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, b
 	if s.hook("answered") != nil || ctx.Err() != nil {
 		return answer{}, false
 	}
+	told = asked(result, err)
 	a := answer{id: e.id, result: result, reply: reply(err)}
 	if result != unreachable {
 		s.gate.reached()

@@ -30,6 +30,10 @@
 //     the session: the next begins at 1 and forgets all else. One path for
 //     everything.
 //
+// A mail sets out when the gate has a place (SMTP.Connections) and the pace of
+// its domain allows it; it has no note before that, so that waiting leaves nothing
+// in doubt. Relays take over for each other before the last byte, never after it.
+//
 // One transaction carries the notes and outcomes of all mails that are ready
 // then; transactions are CommitSpacing apart.
 //
@@ -43,5 +47,7 @@
 // last byte leaves it in doubt too: the server may have taken it. Outcomes in
 // attempts become tombstones when a session begins whose log has dropped their
 // deliveries: so long can an operator set the group's offset back, and nothing is
-// sent again.
+// sent again. A partition holds as many waiting deliveries as its window in memory, and
+// reads no further: a domain that is slowed to a crawl and fills it holds up the
+// others of that partition.
 package sender

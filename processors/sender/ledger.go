@@ -58,7 +58,9 @@ type delivery struct {
 	looked bool
 	// stopped: a cancellation came while it was in hand. calledOff tells the
 	// courier, who may not have set out.
-	stopped   *cancellation
+	stopped *cancellation
+	// paced: it had to wait for its domain.
+	paced     bool
 	calledOff atomic.Bool
 	outcome   outcome
 }
@@ -227,7 +229,11 @@ func (l *ledger) judge(d *delivery, now int64) bool {
 		return false
 	}
 	if until := schemas.Millis(d.GetGiveUpAt()); until != 0 && now >= until {
-		l.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "gave-up", reason: fmt.Sprintf("gave up after %d attempts", d.number), reply: d.outcome.reply})
+		o := outcome{kind: schemas.Outcome_FAILED, cause: "gave-up", reason: fmt.Sprintf("gave up after %d attempts", d.number), reply: d.outcome.reply}
+		if d.paced && d.number == 0 {
+			o.cause, o.reason = "paced", "held back by the pace of its domain until its time was over"
+		}
+		l.end(d, o)
 		return false
 	}
 	return true

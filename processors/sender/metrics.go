@@ -39,6 +39,7 @@ func newMetrics(s *Station) (*metrics, error) {
 			defer s.gate.mu.Unlock()
 			return float64(s.gate.taken)
 		}),
+		gauge("slowed_domains", "Recipients' domains that asked for slower mails.", func() float64 { return float64(s.pacer.slowed()) }),
 		gauge("paused", "1 while the mail server cannot be reached.", func() float64 {
 			if s.gate.paused(s.Clock.Now()) {
 				return 1

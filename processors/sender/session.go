@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"segue/processors/sender/mail"
+	"segue/processors/sender/pace"
 	"segue/schemas"
 )
 
@@ -160,20 +162,13 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 		var out []errand
 		if !stopping {
 			if out, err = s.choose(ctx, now); err != nil {
+				s.unpace(out, now)
 				return p, err
 			}
 		}
 		if len(out) > 0 || s.pending() {
-			if err := s.transact(ctx, now.UnixMilli(), out); err != nil {
+			if err := s.hand(ctx, now, out); err != nil {
 				return p, err
-			}
-			s.leave()
-			for _, e := range out {
-				select {
-				case s.errands <- e:
-				case <-ctx.Done():
-					return p, ctx.Err()
-				}
 			}
 		}
 	}
@@ -185,9 +180,17 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 	}
 	if len(due) > 0 && !stopping {
 		free, until, changed := s.gate.free(now)
+		paced, again := s.pacer.ready(due, now)
 		switch {
-		case free > 0 || unlooked(due):
+		case free > 0 && paced || unlooked(due):
 			p.spaced, busy = true, true
+		case !paced && again.IsZero():
+			p.gate, busy = changed, true
+		case !paced:
+			p.gate = changed
+			if p.at.IsZero() || again.Before(p.at) {
+				p.at = again
+			}
 		case until.IsZero():
 			p.gate, busy = changed, true
 		default:
@@ -205,6 +208,33 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 		live: true, next: next, offset: s.ledger.oldest(s.taken), busy: busy, at: p.at, open: len(s.ledger.open),
 	})
 	return p, nil
+}
+
+// hand records what there is to record, the notes of out among it, and gives out
+// to the couriers.
+func (s *session) hand(ctx context.Context, now time.Time, out []errand) error {
+	given := 0
+	defer func() { s.unpace(out[given:], now) }()
+	if err := s.transact(ctx, now.UnixMilli(), out); err != nil {
+		return err
+	}
+	s.leave()
+	for _, e := range out {
+		select {
+		case s.errands <- e:
+			given++
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// unpace: out did not set out after all.
+func (s *session) unpace(out []errand, now time.Time) {
+	for _, e := range out {
+		s.pacer.back(e.ticket, pace.Neither, now)
+	}
 }
 
 // leave gives back the places of all whose outcome is recorded: what is in doubt
@@ -232,10 +262,11 @@ func unlooked(due []*delivery) bool {
 }
 
 // choose ends what must not be tried, and composes as many of the others as the
-// gate lets out.
+// gate and the pace of their domains let out.
 func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err error) {
 	due, _ := s.ledger.due(now.UnixMilli())
-	if free, _, _ := s.gate.free(now); len(due) == 0 || free == 0 && !unlooked(due) {
+	free, _, _ := s.gate.free(now)
+	if paced, _ := s.pacer.ready(due, now); len(due) == 0 || (free == 0 || !paced) && !unlooked(due) {
 		return nil, nil
 	}
 	if err := s.lookToEnd(ctx); err != nil {
@@ -250,27 +281,50 @@ func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err 
 	}
 	places := s.gate.take(len(tries), now)
 	s.places += places
+	defer func() {
+		s.gate.give(places - len(out))
+		s.places -= places - len(out)
+	}()
 	for _, d := range tries {
 		if len(out) == places {
 			break
 		}
-		templates, err := s.templates(ctx, d.GetPlaybook())
-		if err != nil {
-			return nil, err
-		}
-		if templates == nil {
-			s.ledger.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "template", reason: fmt.Sprintf("template: playbook %q is not in %s", d.GetPlaybook(), s.topic(schemas.Playbooks))})
+		ticket, ok := s.pacer.take(d, now)
+		if !ok {
+			d.paced = true
 			continue
 		}
-		m, err := s.composer.Compose(d.Delivery, templates, now)
+		m, ok, err := s.compose(ctx, d, now)
+		if err != nil || !ok {
+			s.pacer.back(ticket, pace.Neither, now)
+		}
 		if err != nil {
-			s.ledger.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "template", reason: "template: " + err.Error()})
+			return out, err
+		}
+		if !ok {
 			continue
 		}
 		s.ledger.handOver(d)
-		out = append(out, errand{id: d.GetId(), message: m, calledOff: &d.calledOff, until: schemas.Millis(d.GetGiveUpAt()), calledBack: s.ending, answers: s.answers})
+		out = append(out, errand{id: d.GetId(), message: m, ticket: ticket, calledOff: &d.calledOff, until: schemas.Millis(d.GetGiveUpAt()), calledBack: s.ending, answers: s.answers})
 	}
 	return out, nil
+}
+
+// compose makes d into a mail, or ends it if that cannot be done.
+func (s *session) compose(ctx context.Context, d *delivery, now time.Time) (m mail.Message, ok bool, err error) {
+	templates, err := s.templates(ctx, d.GetPlaybook())
+	if err != nil {
+		return m, false, err
+	}
+	if templates == nil {
+		s.ledger.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "template", reason: fmt.Sprintf("template: playbook %q is not in %s", d.GetPlaybook(), s.topic(schemas.Playbooks))})
+		return m, false, nil
+	}
+	if m, err = s.composer.Compose(d.Delivery, templates, now); err != nil {
+		s.ledger.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "template", reason: "template: " + err.Error()})
+		return m, false, nil
+	}
+	return m, true, nil
 }
 
 // lookToEnd returns when the lookout has seen all that was appended before the

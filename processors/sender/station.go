@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"segue/processors/sender/mail"
+	"segue/processors/sender/pace"
 	"segue/processors/stream"
 	"segue/schemas"
 )
@@ -35,6 +36,7 @@ type Station struct {
 	playbooks *stream.Table
 	gate      *gate
 	relays    *relays
+	pacer     *pacer
 	errands   chan errand
 	metrics   *metrics
 
@@ -55,6 +57,7 @@ func New(c Config) (*Station, error) {
 		composer: mail.Composer{PublicURL: c.PublicURL, Keys: c.Links, Sign: c.DKIM.Sign},
 		gate:     newGate(c.SMTP.Connections),
 		relays:   newRelays(len(c.SMTP.relays())),
+		pacer:    &pacer{pace: pace.New(c.Pace)},
 		errands:  make(chan errand, c.SMTP.Connections),
 		owners:   map[int32]*owner{},
 		versions: map[string]*mail.Templates{},

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"segue/processors/sender"
+	pacing "segue/processors/sender/pace"
+)
+
+// fallback reads the relays that take over.
+func (s *SMTP) fallback() (relays []sender.Relay, ok bool) {
+	for _, text := range s.Fallback {
+		u, err := url.Parse(text)
+		if err != nil || !slices.Contains([]string{"none", "starttls", "tls"}, u.Scheme) || !isAddress(u.Host) || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "" {
+			return nil, false
+		}
+		r := sender.Relay{Addr: u.Host, TLS: u.Scheme, User: u.User.Username()}
+		r.Password, _ = u.User.Password()
+		relays = append(relays, r)
+	}
+	return relays, true
+}
+
+// limits are how fast mails may go to whom. What is not said of a domain is as
+// anyDomain has it.
+func (p *Pace) limits() pacing.Config {
+	c := pacing.Config{
+		Default: pacing.Limits{AtOnce: p.AtOnce[anyDomain], PerMinute: p.PerMinute[anyDomain]},
+		Domains: map[string]pacing.Limits{},
+	}
+	of := func(name string) pacing.Limits {
+		if l, ok := c.Domains[strings.ToLower(name)]; ok {
+			return l
+		}
+		return c.Default
+	}
+	for name, n := range p.AtOnce {
+		l := of(name)
+		l.AtOnce = n
+		c.Domains[strings.ToLower(name)] = l
+	}
+	for name, n := range p.PerMinute {
+		l := of(name)
+		l.PerMinute = n
+		c.Domains[strings.ToLower(name)] = l
+	}
+	delete(c.Domains, anyDomain)
+	return c
+}
+
+// anyDomain stands for each domain that is not named.
+const anyDomain = "*"
+
+// warmUps are the sending domains that are new.
+func (w *WarmUp) warmUps() (all map[string]pacing.WarmUp, ok bool) {
+	all = map[string]pacing.WarmUp{}
+	for name, day := range w.Start {
+		start, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			return nil, false
+		}
+		all[strings.ToLower(name)] = pacing.WarmUp{Start: start, PerDay: w.PerDay}
+	}
+	return all, true
+}
+
+func positive(numbers map[string]int) bool {
+	for _, n := range numbers {
+		if n <= 0 {
+			return false
+		}
+	}
+	return true
+}

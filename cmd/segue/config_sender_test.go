@@ -1,0 +1,52 @@
+package main
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"segue/processors/sender"
+	pacing "segue/processors/sender/pace"
+)
+
+func TestFallbackRelays(t *testing.T) {
+	s := SMTP{Fallback: []string{"starttls://segue:p%40ss@relay.example:587", "none://127.0.0.1:25/"}}
+	got, ok := s.fallback()
+	want := []sender.Relay{{Addr: "relay.example:587", TLS: "starttls", User: "segue", Password: "p@ss"}, {Addr: "127.0.0.1:25", TLS: "none"}}
+	if !ok || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %t, want %+v", got, ok, want)
+	}
+	for _, wrong := range []string{"", "relay.example:587", "tls://relay.example", "smtps://relay.example:465", "tls://relay.example:465/path", "tls://relay.example:465?x=1"} {
+		if _, ok := (&SMTP{Fallback: []string{wrong}}).fallback(); ok {
+			t.Errorf("%q: got no error", wrong)
+		}
+	}
+}
+
+func TestPaceOfTheSender(t *testing.T) {
+	file := writeFile(t, "sender:\n  pace:\n    at_once: {Gmail.com: 4}\n  warm_up:\n    start: {Shop.example: 2026-03-02}\n")
+	layer, err := fileLayer(file, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := envLayer([]string{"SEGUE_SENDER_WARM_UP_PER_DAY=5,10", "SEGUE_SENDER_PACE_PER_MINUTE=gmail.com=600,other.example=60,*=3000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := merge(layer, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := l.Sender.Pace.limits()
+	want := pacing.Config{
+		Default: pacing.Limits{PerMinute: 3000},
+		Domains: map[string]pacing.Limits{"gmail.com": {AtOnce: 4, PerMinute: 600}, "other.example": {PerMinute: 60}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("pace: got %+v, want %+v", got, want)
+	}
+	warm, ok := l.Sender.WarmUp.warmUps()
+	if want := (pacing.WarmUp{Start: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), PerDay: []int{5, 10}}); !ok || !reflect.DeepEqual(warm["shop.example"], want) {
+		t.Errorf("warm-up: got %+v, %t, want %+v", warm, ok, want)
+	}
+}
