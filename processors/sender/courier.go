@@ -39,7 +39,7 @@ type courier struct {
 	name   string // ours, for the greeting
 	relay  Relay
 	client *smtp.Client
-	conn   net.Conn
+	conn   *wire
 	mails  int         // that the connection has carried
 	forget func() bool // stops watching for the end
 }
@@ -139,7 +139,7 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 		if err := c.connect(ctx); err != nil {
 			return unreachable, err
 		}
-		err := c.begin(m)
+		err := c.conn.whole(c.begin(m))
 		if err == nil {
 			break
 		}
@@ -152,18 +152,18 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 		}
 	}
 	// From here on it may be this mail that the server does not like.
-	if err := c.client.Rcpt(m.To, nil); err != nil {
+	if err := c.conn.whole(c.client.Rcpt(m.To, nil)); err != nil {
 		return c.refusal(err)
 	}
 	w, err := c.client.Data()
-	if err == nil {
+	if err = c.conn.whole(err); err == nil {
 		c.conn.SetDeadline(time.Now().Add(c.smtp.Timeout))
 		_, err = w.Write(m.Raw)
 	}
 	if err != nil {
 		return c.refusal(err)
 	}
-	err = w.Close() // the last byte, and the answer
+	err = c.conn.whole(w.Close()) // the last byte, and the answer
 	switch code := replyCode(err); {
 	case err == nil, code/100 == 2:
 		if c.mails++; c.mails >= c.smtp.MailsPerConnection {
@@ -211,10 +211,11 @@ func (c *courier) connect(ctx context.Context) error {
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, c.smtp.Timeout)
 	defer cancel()
-	conn, err := c.smtp.Dial(dialCtx, "tcp", c.relay.Addr)
+	dialled, err := c.smtp.Dial(dialCtx, "tcp", c.relay.Addr)
 	if err != nil {
 		return err
 	}
+	conn := &wire{Conn: dialled}
 	forget := context.AfterFunc(ctx, func() { conn.Close() })
 	host, _, _ := net.SplitHostPort(c.relay.Addr)
 	secure := &tls.Config{ServerName: host, RootCAs: c.smtp.RootCAs, MinVersion: tls.VersionTLS12}
@@ -234,7 +235,7 @@ func (c *courier) connect(ctx context.Context) error {
 		client = smtp.NewClient(conn)
 	}
 	client.CommandTimeout, client.SubmissionTimeout = c.smtp.Timeout, c.smtp.Timeout
-	if err := c.greet(client, host); err != nil {
+	if err := conn.whole(c.greet(client, host)); err != nil {
 		forget()
 		client.Close()
 		return err
@@ -258,6 +259,29 @@ func (c *courier) greet(client *smtp.Client, host string) error {
 		return fmt.Errorf("log in as %s: %w", c.relay.User, err)
 	}
 	return nil
+}
+
+// wire remembers that nothing more could be read. The library takes a line that
+// breaks off, be it by silence, for a whole one: half an answer is none.
+type wire struct {
+	net.Conn
+	broken error
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if err != nil {
+		w.broken = err
+	}
+	return n, err
+}
+
+// whole returns err, or why an answer that seems good was not whole.
+func (w *wire) whole(err error) error {
+	if err == nil && w.broken != nil {
+		return fmt.Errorf("the answer breaks off: %w", w.broken)
+	}
+	return err
 }
 
 // reset makes the connection ready for another mail after err.
