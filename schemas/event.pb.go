@@ -161,6 +161,7 @@ type Event struct {
 	//	*Event_Subscription
 	//	*Event_Engagement
 	//	*Event_Named
+	//	*Event_Rejection
 	//	*Event_Outcome
 	//	*Event_Link
 	//	*Event_Merge
@@ -349,6 +350,15 @@ func (x *Event) GetNamed() *Named {
 	return nil
 }
 
+func (x *Event) GetRejection() *Rejection {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Rejection); ok {
+			return x.Rejection
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOutcome() *Outcome {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Outcome); ok {
@@ -456,6 +466,10 @@ type Event_Named struct {
 	Named *Named `protobuf:"bytes,19,opt,name=named,proto3,oneof"`
 }
 
+type Event_Rejection struct {
+	Rejection *Rejection `protobuf:"bytes,20,opt,name=rejection,proto3,oneof"`
+}
+
 type Event_Outcome struct {
 	Outcome *Outcome `protobuf:"bytes,30,opt,name=outcome,proto3,oneof"`
 }
@@ -503,6 +517,8 @@ func (*Event_Subscription) isEvent_Body() {}
 func (*Event_Engagement) isEvent_Body() {}
 
 func (*Event_Named) isEvent_Body() {}
+
+func (*Event_Rejection) isEvent_Body() {}
 
 func (*Event_Outcome) isEvent_Body() {}
 
@@ -923,8 +939,10 @@ type Order struct {
 	CartId   string                 `protobuf:"bytes,2,opt,name=cart_id,json=cartId,proto3" json:"cart_id,omitempty"`
 	Currency string                 `protobuf:"bytes,3,opt,name=currency,proto3" json:"currency,omitempty"`
 	// What was paid. 0: the sum of products.
-	TotalMicros   int64      `protobuf:"varint,4,opt,name=total_micros,json=totalMicros,proto3" json:"total_micros,omitempty"`
-	Products      []*Product `protobuf:"bytes,5,rep,name=products,proto3" json:"products,omitempty"`
+	TotalMicros int64      `protobuf:"varint,4,opt,name=total_micros,json=totalMicros,proto3" json:"total_micros,omitempty"`
+	Products    []*Product `protobuf:"bytes,5,rep,name=products,proto3" json:"products,omitempty"`
+	// Nothing was paid: total_micros is 0 and means it.
+	Free          bool `protobuf:"varint,6,opt,name=free,proto3" json:"free,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -992,6 +1010,13 @@ func (x *Order) GetProducts() []*Product {
 		return x.Products
 	}
 	return nil
+}
+
+func (x *Order) GetFree() bool {
+	if x != nil {
+		return x.Free
+	}
+	return false
 }
 
 // OrderCancelled is a cancellation or a refund, whole or in part.
@@ -1247,6 +1272,61 @@ func (x *Engagement) GetStep() int32 {
 	return 0
 }
 
+// Rejection is of a mail that another tool sent: it came back, or its reader
+// called it spam. What became of our own mails is an Outcome.
+type Rejection struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Spam  bool                   `protobuf:"varint,1,opt,name=spam,proto3" json:"spam,omitempty"`
+	// Which address; absent: the one the customer has.
+	Address       string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rejection) Reset() {
+	*x = Rejection{}
+	mi := &file_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rejection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rejection) ProtoMessage() {}
+
+func (x *Rejection) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
+func (*Rejection) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Rejection) GetSpam() bool {
+	if x != nil {
+		return x.Spam
+	}
+	return false
+}
+
+func (x *Rejection) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 // Named is any other event: it passes and counts.
 type Named struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1258,7 +1338,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_event_proto_msgTypes[11]
+	mi := &file_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1350,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[11]
+	mi := &file_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1363,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{11}
+	return file_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Named) GetName() string {
@@ -1310,7 +1390,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_event_proto_msgTypes[12]
+	mi := &file_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1402,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[12]
+	mi := &file_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1415,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{12}
+	return file_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Link) GetKnown() string {
@@ -1361,7 +1441,7 @@ type Merge struct {
 
 func (x *Merge) Reset() {
 	*x = Merge{}
-	mi := &file_event_proto_msgTypes[13]
+	mi := &file_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1453,7 @@ func (x *Merge) String() string {
 func (*Merge) ProtoMessage() {}
 
 func (x *Merge) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[13]
+	mi := &file_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1466,7 @@ func (x *Merge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Merge.ProtoReflect.Descriptor instead.
 func (*Merge) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{13}
+	return file_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Merge) GetFrom() string {
@@ -1425,7 +1505,7 @@ type Forget struct {
 
 func (x *Forget) Reset() {
 	*x = Forget{}
-	mi := &file_event_proto_msgTypes[14]
+	mi := &file_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1517,7 @@ func (x *Forget) String() string {
 func (*Forget) ProtoMessage() {}
 
 func (x *Forget) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[14]
+	mi := &file_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1530,7 @@ func (x *Forget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forget.ProtoReflect.Descriptor instead.
 func (*Forget) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{14}
+	return file_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Forget) GetRequest() string {
@@ -1471,7 +1551,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\b\n" +
+	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\b\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1494,7 +1574,8 @@ const file_event_proto_rawDesc = "" +
 	"\n" +
 	"engagement\x18\x12 \x01(\v2\x14.segue.v1.EngagementH\x00R\n" +
 	"engagement\x12'\n" +
-	"\x05named\x18\x13 \x01(\v2\x0f.segue.v1.NamedH\x00R\x05named\x12-\n" +
+	"\x05named\x18\x13 \x01(\v2\x0f.segue.v1.NamedH\x00R\x05named\x123\n" +
+	"\trejection\x18\x14 \x01(\v2\x13.segue.v1.RejectionH\x00R\trejection\x12-\n" +
 	"\aoutcome\x18\x1e \x01(\v2\x11.segue.v1.OutcomeH\x00R\aoutcome\x12$\n" +
 	"\x04link\x18( \x01(\v2\x0e.segue.v1.LinkH\x00R\x04link\x12'\n" +
 	"\x05merge\x18) \x01(\v2\x0f.segue.v1.MergeH\x00R\x05merge\x12*\n" +
@@ -1544,13 +1625,14 @@ const file_event_proto_rawDesc = "" +
 	"\x05ADDED\x10\x01\x12\v\n" +
 	"\aREMOVED\x10\x02\x12\f\n" +
 	"\bREPLACED\x10\x03\x12\f\n" +
-	"\bCHECKOUT\x10\x04\"\xa9\x01\n" +
+	"\bCHECKOUT\x10\x04\"\xbd\x01\n" +
 	"\x05Order\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\acart_id\x18\x02 \x01(\tR\x06cartId\x12\x1a\n" +
 	"\bcurrency\x18\x03 \x01(\tR\bcurrency\x12!\n" +
 	"\ftotal_micros\x18\x04 \x01(\x03R\vtotalMicros\x12-\n" +
-	"\bproducts\x18\x05 \x03(\v2\x11.segue.v1.ProductR\bproducts\"j\n" +
+	"\bproducts\x18\x05 \x03(\v2\x11.segue.v1.ProductR\bproducts\x12\x12\n" +
+	"\x04free\x18\x06 \x01(\bR\x04free\"j\n" +
 	"\x0eOrderCancelled\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12!\n" +
@@ -1577,7 +1659,10 @@ const file_event_proto_rawDesc = "" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06OPENED\x10\x01\x12\v\n" +
-	"\aCLICKED\x10\x02\"\x9b\x01\n" +
+	"\aCLICKED\x10\x02\"9\n" +
+	"\tRejection\x12\x12\n" +
+	"\x04spam\x18\x01 \x01(\bR\x04spam\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x9b\x01\n" +
 	"\x05Named\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
 	"\n" +
@@ -1610,7 +1695,7 @@ func file_event_proto_rawDescGZIP() []byte {
 }
 
 var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_event_proto_goTypes = []any{
 	(CartChange_Change)(0),        // 0: segue.v1.CartChange.Change
 	(Engagement_Kind)(0),          // 1: segue.v1.Engagement.Kind
@@ -1625,21 +1710,22 @@ var file_event_proto_goTypes = []any{
 	(*Ticket)(nil),                // 10: segue.v1.Ticket
 	(*Subscription)(nil),          // 11: segue.v1.Subscription
 	(*Engagement)(nil),            // 12: segue.v1.Engagement
-	(*Named)(nil),                 // 13: segue.v1.Named
-	(*Link)(nil),                  // 14: segue.v1.Link
-	(*Merge)(nil),                 // 15: segue.v1.Merge
-	(*Forget)(nil),                // 16: segue.v1.Forget
-	nil,                           // 17: segue.v1.Identify.TraitsEntry
-	nil,                           // 18: segue.v1.Named.PropertiesEntry
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*Outcome)(nil),               // 20: segue.v1.Outcome
-	(*Tick)(nil),                  // 21: segue.v1.Tick
-	(*PlaybookInForce)(nil),       // 22: segue.v1.PlaybookInForce
-	(*SkipRecord)(nil),            // 23: segue.v1.SkipRecord
+	(*Rejection)(nil),             // 13: segue.v1.Rejection
+	(*Named)(nil),                 // 14: segue.v1.Named
+	(*Link)(nil),                  // 15: segue.v1.Link
+	(*Merge)(nil),                 // 16: segue.v1.Merge
+	(*Forget)(nil),                // 17: segue.v1.Forget
+	nil,                           // 18: segue.v1.Identify.TraitsEntry
+	nil,                           // 19: segue.v1.Named.PropertiesEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*Outcome)(nil),               // 21: segue.v1.Outcome
+	(*Tick)(nil),                  // 22: segue.v1.Tick
+	(*PlaybookInForce)(nil),       // 23: segue.v1.PlaybookInForce
+	(*SkipRecord)(nil),            // 24: segue.v1.SkipRecord
 }
 var file_event_proto_depIdxs = []int32{
-	19, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	19, // 1: segue.v1.Event.received_at:type_name -> google.protobuf.Timestamp
+	20, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	20, // 1: segue.v1.Event.received_at:type_name -> google.protobuf.Timestamp
 	4,  // 2: segue.v1.Event.identify:type_name -> segue.v1.Identify
 	5,  // 3: segue.v1.Event.visit:type_name -> segue.v1.Visit
 	6,  // 4: segue.v1.Event.view:type_name -> segue.v1.View
@@ -1649,28 +1735,29 @@ var file_event_proto_depIdxs = []int32{
 	10, // 8: segue.v1.Event.ticket:type_name -> segue.v1.Ticket
 	11, // 9: segue.v1.Event.subscription:type_name -> segue.v1.Subscription
 	12, // 10: segue.v1.Event.engagement:type_name -> segue.v1.Engagement
-	13, // 11: segue.v1.Event.named:type_name -> segue.v1.Named
-	20, // 12: segue.v1.Event.outcome:type_name -> segue.v1.Outcome
-	14, // 13: segue.v1.Event.link:type_name -> segue.v1.Link
-	15, // 14: segue.v1.Event.merge:type_name -> segue.v1.Merge
-	16, // 15: segue.v1.Event.forget:type_name -> segue.v1.Forget
-	21, // 16: segue.v1.Event.tick:type_name -> segue.v1.Tick
-	22, // 17: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
-	23, // 18: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
-	17, // 19: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
-	3,  // 20: segue.v1.View.product:type_name -> segue.v1.Product
-	0,  // 21: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
-	3,  // 22: segue.v1.CartChange.product:type_name -> segue.v1.Product
-	3,  // 23: segue.v1.CartChange.products:type_name -> segue.v1.Product
-	3,  // 24: segue.v1.Order.products:type_name -> segue.v1.Product
-	1,  // 25: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
-	18, // 26: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
-	2,  // 27: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	14, // 11: segue.v1.Event.named:type_name -> segue.v1.Named
+	13, // 12: segue.v1.Event.rejection:type_name -> segue.v1.Rejection
+	21, // 13: segue.v1.Event.outcome:type_name -> segue.v1.Outcome
+	15, // 14: segue.v1.Event.link:type_name -> segue.v1.Link
+	16, // 15: segue.v1.Event.merge:type_name -> segue.v1.Merge
+	17, // 16: segue.v1.Event.forget:type_name -> segue.v1.Forget
+	22, // 17: segue.v1.Event.tick:type_name -> segue.v1.Tick
+	23, // 18: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
+	24, // 19: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
+	18, // 20: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
+	3,  // 21: segue.v1.View.product:type_name -> segue.v1.Product
+	0,  // 22: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
+	3,  // 23: segue.v1.CartChange.product:type_name -> segue.v1.Product
+	3,  // 24: segue.v1.CartChange.products:type_name -> segue.v1.Product
+	3,  // 25: segue.v1.Order.products:type_name -> segue.v1.Product
+	1,  // 26: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
+	19, // 27: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
+	2,  // 28: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1691,6 +1778,7 @@ func file_event_proto_init() {
 		(*Event_Subscription)(nil),
 		(*Event_Engagement)(nil),
 		(*Event_Named)(nil),
+		(*Event_Rejection)(nil),
 		(*Event_Outcome)(nil),
 		(*Event_Link)(nil),
 		(*Event_Merge)(nil),
@@ -1705,7 +1793,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -325,7 +325,7 @@ func (s *step) become(known string) {
 	if met {
 		d.Forward.State = profile.Encode(nil, held)
 	}
-	if at := schemas.Millis(s.event.GetOccurredAt()); at > 0 && s.now-at > facts.LateAfter {
+	if at := schemas.Millis(s.event.GetOccurredAt()); at > 0 && s.now-at > schemas.LateAfter {
 		d.At = at
 	}
 	s.decide(d)

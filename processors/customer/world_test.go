@@ -350,7 +350,8 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	case "checkout":
 		e.Body = cart(schemas.CartChange_CHECKOUT)
 	case "order":
-		e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: args["order"], CartId: args["cart"], Currency: currency, TotalMicros: micros(w.t, args["total"])}}
+		e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: args["order"], CartId: args["cart"], Currency: currency, TotalMicros: micros(w.t, args["total"]),
+			Free: args["total"] == "0", Products: ordered(product)}}
 	case "order_cancelled":
 		e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: args["order"], Currency: currency, TotalMicros: micros(w.t, args["total"])}}
 	case "named":
@@ -362,6 +363,8 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	case "bounced", "complained":
 		kind := schemas.Outcome_Kind(schemas.Outcome_Kind_value[strings.ToUpper(words[1])])
 		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: kind}}
+	case "bounced_elsewhere", "spam_elsewhere":
+		e.Body = &schemas.Event_Rejection{Rejection: &schemas.Rejection{Spam: words[1] == "spam_elsewhere", Address: args["email"]}}
 	case "opened", "clicked":
 		kind := schemas.Engagement_Kind(schemas.Engagement_Kind_value[strings.ToUpper(words[1])])
 		e.Body = &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind}}
@@ -369,6 +372,14 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		w.t.Fatalf("event %q: got %q, want something that customers do", line, words[1])
 	}
 	return words[0], e
+}
+
+// ordered is the order's one product, if the story tells it.
+func ordered(p *schemas.Product) []*schemas.Product {
+	if p.GetId() == "" {
+		return nil
+	}
+	return []*schemas.Product{p}
 }
 
 func split(line string) []string {

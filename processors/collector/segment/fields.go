@@ -83,9 +83,10 @@ func (f fields) text(limit int, names ...string) string {
 // id reads text that names something: a customer, an order, a product.
 func (f fields) id(names ...string) string {
 	s := f.text(maxID, names...)
-	if strings.ContainsFunc(s, unicode.IsControl) {
+	bad := func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }
+	if strings.ContainsFunc(s, bad) { // half a surrogate reads as RuneError, whichever it is
 		name, value := f.first(names)
-		f.wrong(name, value, "no control characters")
+		f.wrong(name, value, "no control characters, nor broken ones")
 		return ""
 	}
 	return s
@@ -228,13 +229,29 @@ func (c *call) times() {
 	if archived := received == 0; archived {
 		received = c.instant("receivedAt")
 	}
-	// An archive has corrected timestamp already and keeps the original beside it.
-	at, sent := c.instant("originalTimestamp", "timestamp"), c.instant("sentAt")
+	at, original, sent := c.instant("timestamp"), c.instant("originalTimestamp"), c.instant("sentAt")
+	switch {
+	case at == 0:
+		at = original
+	case original != 0:
+		sent = 0 // who passes a call on has corrected timestamp, and keeps the original beside it
+	}
+	if at == 0 {
+		c.note("timestamp", "it happens when it arrives")
+	}
 	if at != 0 && received != 0 {
 		if sent != 0 {
-			at = received - (sent - at)
+			if at += received - sent; at <= 0 {
+				c.wrong("sentAt", c.values["sentAt"], "a time nearer to timestamp")
+			}
 		}
-		at = max(1, min(at, received))
+		if at > received {
+			c.note("timestamp", "lies after its arrival: it happens when it arrives")
+			at = received
+		}
+		if received-at > schemas.LateAfter {
+			c.note("timestamp", "lies a quarter of an hour and more before its arrival: it informs, and starts no journey")
+		}
 	}
 	c.head.OccurredAt, c.head.ReceivedAt = schemas.Timestamp(at), schemas.Timestamp(received)
 }

@@ -30,8 +30,12 @@ func (c *call) identify() []*schemas.Event {
 		name, value := traits.first(timeZone)
 		traits.wrong(name, value, "an IANA time zone such as Europe/London")
 	}
-	if z := c.context.text(maxText, "timezone"); i.TimeZone == "" && isTimeZone(z) {
-		i.TimeZone = z
+	if z := c.context.text(maxText, "timezone"); i.TimeZone == "" && z != "" {
+		if isTimeZone(z) {
+			i.TimeZone = z
+		} else {
+			c.context.note("timezone", "is no zone of IANA's, and left out")
+		}
 	}
 	if i.Language = traits.text(maxText, language...); i.Language == "" {
 		i.Language = c.context.text(maxText, "locale")
@@ -50,6 +54,7 @@ func (c *call) identify() []*schemas.Event {
 		own = append(own, "country")
 	}
 	i.Traits = traits.rest(own...)
+	c.unsaid(traits)
 
 	e := c.event("")
 	e.Body = &schemas.Event_Identify{Identify: i}
@@ -63,6 +68,32 @@ func (c *call) identify() []*schemas.Event {
 		events = append(events, c.link(h.AnonymousId))
 	}
 	return events
+}
+
+// unsaid notes what mails to a customer will lack.
+func (c *call) unsaid(traits fields) {
+	traits.lacks("no mail goes out, unless an earlier call told the address", "email")
+	traits.lacks("no mail goes out where the playbook wants consent said, unless an earlier call did", consent...)
+	if !c.context.has("timezone") {
+		traits.lacks("quiet hours and caps go by the shop's zone", timeZone...)
+	}
+	if c.head.UserId == "" {
+		c.note("userId", "it is an anonymous visitor's until an identify names both ids")
+	} else {
+		c.lacks("what the visitor did before is not theirs", "anonymousId")
+	}
+}
+
+// group says what a customer belongs to. Of several groups the last is kept: a
+// customer's traits are one flat table.
+func (c *call) group() []*schemas.Event {
+	traits := map[string]string{"group": c.needed("the group's id", "groupId")}
+	for name, value := range c.object("traits").rest() {
+		traits["group."+name] = value
+	}
+	e := c.event("")
+	e.Body = &schemas.Event_Identify{Identify: &schemas.Identify{Traits: traits}}
+	return []*schemas.Event{e}
 }
 
 // alias says whom the customer previousId became.

@@ -1,28 +1,23 @@
 // Package segment reads Segment's HTTP tracking API: the body of a call becomes
 // events of the shop.
 //
-//	storefront ─ batch, track, identify, page ─▶ segment → events
+//	storefront ─ batch, track, identify, page … ─▶ segment → events
 //
 // Everything here is a function of the body and of when it came, for the
 // collector and for replaying an archive of calls alike.
 //
-//	identify                            → Identify; Subscription, where a trait says so;
-//	                                      Link under anonymousId, where both ids are there
-//	alias                               → Link under previousId
-//	page, screen                        → Visit
-//	Product Viewed, Product List Viewed → View
-//	Product Added, Product Removed, Cart Viewed, Checkout Started, … Step Viewed,
-//	… Step Completed, Payment Info Entered → CartChange
-//	Order Completed, Order Updated      → Order
-//	Order Cancelled, Order Refunded     → OrderCancelled
-//	Email Opened, Email Link Clicked    → Engagement
-//	Subscribed, Unsubscribed, Email Marked as Spam → Subscription
-//	Ticket Opened, Ticket Closed        → Ticket
-//	any other name                      → Named
+//	identify     → Identify; Subscription, where a trait says so;
+//	               Link under anonymousId, where both ids are there
+//	alias        → Link under previousId
+//	group        → Identify with the group's traits
+//	page, screen → Visit
+//	track        → by its name (names.go): View, CartChange, Order, OrderCancelled,
+//	               Engagement, Rejection, Subscription, Ticket; any other Named
 //
-// Names of events are compared without regard to case. Fields are those of
-// Ecommerce Spec V2; what decides (ids, money, counts, times) must be right,
-// what only decorates (addresses of pictures) is left out when it is not.
+// Names of events are those of Ecommerce Spec V2; V1's become V2's, and case and
+// separators do not matter. What decides (ids, money, counts, times) must be
+// right; what only decorates (addresses of pictures) is left out when it is not,
+// and a Note says so, as it does for what is missing.
 //
 // Not obvious: a body is taken whole or not at all, and the error names every
 // item that is wrong. A client's clock is never trusted to be ahead: what it
@@ -41,10 +36,11 @@ import (
 	"segue/schemas"
 )
 
-// Segment's limits, in bytes of JSON.
+// Segment's limits, in bytes of JSON, and in calls of a batch.
 const (
-	MaxBody = 500 << 10
-	MaxItem = 32 << 10
+	MaxBody  = 500 << 10
+	MaxItem  = 32 << 10
+	MaxItems = 2500
 )
 
 // maxProblems bounds an answer to a body that is wrong throughout.
@@ -88,9 +84,9 @@ type Body struct {
 	shared map[string]any
 }
 
-// Read reads a body of /v1/ENDPOINT (batch, track, identify, page, screen,
-// alias). endpoint "" is a line of an archive: a batch or any call. The error
-// is Problems.
+// Read reads a body of /v1/ENDPOINT (batch, import, track, identify, page, screen,
+// alias, group). endpoint "" is a line of an archive: a batch or any call. The
+// error is Problems.
 func Read(endpoint string, body []byte) (*Body, error) {
 	wrong := func(field, got, want string) (*Body, error) {
 		return nil, Problems{{Item: -1, Field: field, Got: got, Want: want}}
@@ -102,9 +98,12 @@ func Read(endpoint string, body []byte) (*Body, error) {
 	if err := json.Unmarshal(body, &outer); err != nil || outer == nil {
 		return wrong("body", describe(body, err), "a JSON object")
 	}
-	b := &Body{endpoint: endpoint, batch: endpoint == "batch"}
 	raw, there := outer["batch"]
-	if endpoint == "" {
+	b := &Body{endpoint: endpoint}
+	switch endpoint {
+	case "batch", "import":
+		b.batch, b.endpoint = true, ""
+	case "":
 		b.batch = there
 	}
 	if key, ok := outer["writeKey"]; ok && json.Unmarshal(key, &b.WriteKey) != nil {
@@ -119,6 +118,9 @@ func Read(endpoint string, body []byte) (*Body, error) {
 	}
 	if json.Unmarshal(raw, &b.items) != nil || b.items == nil {
 		return wrong("batch", short(raw), "a list of calls")
+	}
+	if n := len(b.items); n > MaxItems && endpoint != "" {
+		return nil, Problems{{Item: -1, Field: "batch", TooLarge: true, Got: fmt.Sprintf("%d calls", n), Want: fmt.Sprintf("at most %d", MaxItems)}}
 	}
 	b.shared = map[string]any{}
 	for _, name := range []string{"sentAt", "context"} {
@@ -162,7 +164,21 @@ type Receipt struct {
 // Events returns what the body says, in its order. The error is Problems, and
 // then there are no events.
 func (b *Body) Events(r Receipt) ([]*schemas.Event, error) {
+	taken, err := b.Take(r)
+	if err != nil {
+		return nil, err
+	}
 	var events []*schemas.Event
+	for _, t := range taken {
+		events = append(events, t.Events...)
+	}
+	return events, nil
+}
+
+// Take returns what became of each call, in their order. The error is Problems,
+// and then nothing is taken.
+func (b *Body) Take(r Receipt) ([]Taken, error) {
+	var taken []Taken
 	var problems Problems
 	for i, raw := range b.items {
 		c := call{item: i, receipt: r, problems: &problems}
@@ -170,7 +186,7 @@ func (b *Body) Events(r Receipt) ([]*schemas.Event, error) {
 		if b.batch {
 			root = fmt.Sprintf("batch[%d]", i)
 		}
-		events = append(events, c.read(b, root, raw)...)
+		taken = append(taken, c.read(b, root, raw))
 		if len(problems) >= maxProblems {
 			problems = problems[:maxProblems]
 			break
@@ -179,7 +195,7 @@ func (b *Body) Events(r Receipt) ([]*schemas.Event, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	return events, nil
+	return taken, nil
 }
 
 // Events returns what a line of an archive says: a call, or a batch of them, at
@@ -197,6 +213,9 @@ type call struct {
 	item     int
 	receipt  Receipt
 	problems *Problems
+	notes    []Note
+	// named is the event's name, of a track.
+	named string
 
 	fields        // of the item itself
 	context, page fields
@@ -204,18 +223,17 @@ type call struct {
 	head schemas.Event
 }
 
-func (c *call) read(b *Body, root string, raw json.RawMessage) []*schemas.Event {
-	known := len(*c.problems)
+func (c *call) read(b *Body, root string, raw json.RawMessage) Taken {
 	c.fields = fields{call: c, path: root}
 	if len(raw) > MaxItem {
 		*c.problems = append(*c.problems, Problem{Item: c.item, Field: c.name(""), TooLarge: true,
 			Got: fmt.Sprintf("%d bytes", len(raw)), Want: fmt.Sprintf("at most %d", MaxItem)})
-		return nil
+		return Taken{}
 	}
 	var ok bool
 	if c.values, ok = decode(raw).(map[string]any); !ok {
 		c.wrong("", plain(short(raw)), "an object")
-		return nil
+		return Taken{}
 	}
 	for name, value := range b.shared {
 		if _, ok := c.values[name]; !ok {
@@ -228,16 +246,14 @@ func (c *call) read(b *Body, root string, raw json.RawMessage) []*schemas.Event 
 	c.identity(kind)
 	c.times()
 	events := c.events(kind)
-	if len(*c.problems) > known {
-		return nil
-	}
-	return events
+	c.lacking(kind)
+	return Taken{Type: kind, Name: c.named, Events: events, Notes: c.notes}
 }
 
 // kind is the type of the call: of the endpoint, or what a batch's item says.
 func (c *call) kind(endpoint string) string {
 	said := c.text(maxID, "type")
-	if endpoint == "" || endpoint == "batch" {
+	if endpoint == "" {
 		return said
 	}
 	if said != "" && said != endpoint {
@@ -254,10 +270,12 @@ func (c *call) events(kind string) []*schemas.Event {
 		return c.identify()
 	case "alias":
 		return c.alias()
+	case "group":
+		return c.group()
 	case "page", "screen":
 		return c.visit()
 	}
-	c.wrong("type", c.values["type"], "track, identify, page, screen or alias")
+	c.wrong("type", c.values["type"], "track, identify, page, screen, alias or group")
 	return nil
 }
 
@@ -305,6 +323,10 @@ func (c *call) visit() []*schemas.Event {
 		return c.page.text(maxURL, name)
 	}
 	e := c.event("")
-	e.Body = &schemas.Event_Visit{Visit: &schemas.Visit{Url: seen("url"), Title: seen("title"), Referrer: seen("referrer")}}
+	title := seen("title")
+	if title == "" {
+		title = c.text(maxText, "name") // a screen has no other
+	}
+	e.Body = &schemas.Event_Visit{Visit: &schemas.Visit{Url: seen("url"), Title: title, Referrer: seen("referrer")}}
 	return []*schemas.Event{e}
 }

@@ -7,64 +7,45 @@ import (
 	"segue/schemas"
 )
 
-// translations are the events that mean something to every shop, by their name
-// in lower case; any other passes under its own name.
-var translations = map[string]func(*call, fields, *schemas.Event){
-	"product viewed":          (*call).productViewed,
-	"product list viewed":     (*call).productListViewed,
-	"product added":           changed(schemas.CartChange_ADDED),
-	"product removed":         changed(schemas.CartChange_REMOVED),
-	"cart viewed":             (*call).cartViewed,
-	"checkout started":        (*call).checkout,
-	"checkout step viewed":    (*call).checkout,
-	"checkout step completed": (*call).checkout,
-	"payment info entered":    (*call).checkout,
-	"order completed":         (*call).ordered,
-	"order updated":           (*call).ordered, // the order as it is now: its id counts once
-	"order cancelled":         (*call).orderCancelled,
-	"order refunded":          (*call).orderRefunded,
-	"email opened":            engaged(schemas.Engagement_OPENED),
-	"email link clicked":      engaged(schemas.Engagement_CLICKED),
-	"subscribed":              subscribed(true),
-	"unsubscribed":            subscribed(false),
-	"email marked as spam":    subscribed(false), // a plainer word for the same wish
-	"ticket opened":           ticket(false),
-	"ticket closed":           ticket(true),
-}
-
-// reserved are the names of what Segue itself writes: nobody outside may seem
-// to have sent a mail, or to have put a playbook in force.
-var reserved = map[string]bool{
-	"sent": true, "failed": true, "stale": true, "cancelled": true, "in-doubt": true, "skipped": true, "held": true,
-	"bounced": true, "complained": true, "opened": true, "clicked": true,
-	"link": true, "merge": true, "forget": true, "tick": true, "playbook": true, "skip": true, "models": true, "campaign": true,
-}
-
 // track translates an event by its name.
 func (c *call) track() []*schemas.Event {
-	name := c.needed("the event's name", "event")
+	said := strings.TrimSpace(c.needed("the event's name", "event"))
 	properties := c.object("properties")
-	folded := strings.ToLower(strings.TrimSpace(name))
-	if reserved[strings.NewReplacer(" ", "-", "_", "-").Replace(folded)] {
-		c.wrong("event", name, "a name that Segue does not keep for itself")
+	if reserved[squeeze(said)] {
+		c.wrong("event", said, "a name that Segue does not keep for itself")
 	}
 	e := c.event("")
-	if translate, ok := translations[folded]; ok {
-		translate(c, properties, e)
+	c.named = said
+	if name, ok := known[squeeze(said)]; ok {
+		c.named = name
+		translations[name](c, properties, e)
+	} else {
+		c.note("event", "Segue knows no such event: it counts by its name alone")
 	}
 	if e.Body == nil {
-		e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: strings.TrimSpace(name), Properties: properties.rest()}}
+		e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: c.named, Properties: properties.rest()}}
 	}
 	return []*schemas.Event{e}
 }
 
+// Fields by the names of V2, of V1, and of clients that write them together.
+var (
+	productID = []string{"product_id", "productId", "id", "sku"}
+	orderID   = []string{"order_id", "orderId"}
+	cartID    = []string{"cart_id", "cartId"}
+	imageURL  = []string{"image_url", "imageUrl"}
+	amount    = []string{"total", "revenue", "value"}
+)
+
+const usualCurrency = "amounts count in the customer's usual currency"
+
 // product reads one product; its id is the shop's, or else the sku.
 func (c *call) product(f fields) *schemas.Product {
 	p := &schemas.Product{
-		Id:   f.needed("product_id or sku", "product_id", "sku", "id"),
+		Id:   f.needed("product_id or sku", productID...),
 		Name: f.text(maxText, "name"), Category: f.text(maxText, "category"),
 		PriceMicros: f.money("price"), Quantity: f.count("quantity"),
-		Url: c.webURL(f.text(maxURL, "url")), ImageUrl: c.webURL(f.text(maxURL, "image_url")),
+		Url: f.webURL("url"), ImageUrl: f.webURL(imageURL...),
 	}
 	if p.PriceMicros > maxUnits*microsPerUnit/max(1, p.Quantity) {
 		f.wrong("quantity", f.values["quantity"], "price × quantity "+wantLess)
@@ -72,7 +53,16 @@ func (c *call) product(f fields) *schemas.Product {
 	return p
 }
 
-// products reads the list of that name, whose sum must fit as well.
+// shown notes what a mail about a product will lack.
+func (f fields) shown() {
+	f.lacks("the mail has no name for it", "name")
+	f.lacks("the mail shows none, and it adds nothing to a cart's value", "price")
+	f.lacks("the mail cannot lead there", "url")
+	f.lacks("the mail shows no picture", imageURL...)
+}
+
+// products reads the list of that name, whose sum must fit as well. What it says
+// there is none of is not in it.
 func (c *call) products(f fields) (all []*schemas.Product, there bool) {
 	list, there := f.list("products")
 	var sum int64
@@ -82,18 +72,35 @@ func (c *call) products(f fields) (all []*schemas.Product, there bool) {
 			f.wrong("products", plain("a larger sum"), wantLess)
 			return nil, false
 		}
+		if x.none("quantity", p.Quantity) {
+			x.note("quantity", "of a product that there is none of nothing is kept")
+			continue
+		}
 		all = append(all, p)
 	}
 	return all, there
 }
 
-// webURL makes an address absolute, as a mail needs it. What cannot be is left
-// out: a mail without a picture is better than one with a broken one.
-func (c *call) webURL(s string) string {
-	if s == "" {
+// none reports whether a field says 0, and is not merely absent.
+func (f fields) none(name string, value int64) bool { return value == 0 && f.has(name) }
+
+// webURL reads an address and makes it absolute, as a mail needs it. What cannot
+// be is left out: a mail without a picture is better than one with a broken one.
+func (f fields) webURL(names ...string) string {
+	said := f.text(maxURL, names...)
+	if said == "" {
 		return ""
 	}
-	u, err := url.Parse(strings.TrimSpace(s))
+	absolute := f.call.absolute(strings.TrimSpace(said))
+	if absolute == "" {
+		name, _ := f.first(names)
+		f.note(name, "is no address of the web, and left out")
+	}
+	return absolute
+}
+
+func (c *call) absolute(address string) string {
+	u, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
@@ -116,85 +123,173 @@ func (c *call) webURL(s string) string {
 
 func (c *call) productViewed(f fields, e *schemas.Event) {
 	e.Body = &schemas.Event_View{View: &schemas.View{Product: c.product(f), Currency: f.currency()}}
+	f.lacks("it counts for no category", "category")
+	f.lacks("what was seen has no price", "price")
 }
 
-// productListViewed is a category seen. A list that is none passes by its name,
-// as do clicks in lists: the view that follows them counts.
+// productListViewed is a category seen. A list that is none passes by its name.
 func (c *call) productListViewed(f fields, e *schemas.Event) {
 	if category := f.text(maxText, "category", "list_id"); category != "" {
 		e.Body = &schemas.Event_View{View: &schemas.View{Category: category, Currency: f.currency()}}
+		f.lacks("list_id stands for it", "category")
+	} else {
+		f.note("category", "it is no category seen, and counts by its name alone")
 	}
 }
 
 func (c *call) cart(f fields, change schemas.CartChange_Change) *schemas.Event_Cart {
-	return &schemas.Event_Cart{Cart: &schemas.CartChange{Change: change, CartId: f.id("cart_id"),
-		Currency: f.currency(), Url: c.webURL(f.text(maxURL, "cart_url"))}}
+	f.lacks("carts are joined by customer", cartID...)
+	return &schemas.Event_Cart{Cart: &schemas.CartChange{Change: change, CartId: f.id(cartID...),
+		Currency: f.currency(), Url: f.webURL("cart_url")}}
 }
 
-func changed(change schemas.CartChange_Change) func(*call, fields, *schemas.Event) {
+func changed(change schemas.CartChange_Change) translate {
 	return func(c *call, f fields, e *schemas.Event) {
-		body := c.cart(f, change)
-		body.Cart.Product = c.product(f)
-		e.Body = body
+		product := c.product(f)
+		if f.none("quantity", product.Quantity) {
+			f.note("quantity", "nothing comes or goes: it counts by its name alone")
+			return
+		}
+		e.Body = &schemas.Event_Cart{Cart: &schemas.CartChange{Change: change, CartId: f.id(cartID...),
+			Currency: f.currency(), Url: f.webURL("cart_url"), Product: product}}
+		f.lacks("carts are joined by customer", cartID...)
+		f.lacks("one is meant", "quantity")
+		if change == schemas.CartChange_ADDED {
+			f.lacks(usualCurrency, "currency")
+			f.shown()
+		}
 	}
+}
+
+// cartProducts are products that a mail will show.
+func (c *call) cartProducts(f fields) (all []*schemas.Product, there bool) {
+	list, _ := f.list("products")
+	for _, x := range list {
+		x.shown()
+	}
+	if len(list) > 0 {
+		f.lacks(usualCurrency, "currency")
+	}
+	return c.products(f)
 }
 
 // cartViewed tells the whole cart; one without its products tells nothing of it.
 func (c *call) cartViewed(f fields, e *schemas.Event) {
-	if products, there := c.products(f); there {
-		body := c.cart(f, schemas.CartChange_REPLACED)
-		body.Cart.Products = products
-		e.Body = body
+	products, there := c.cartProducts(f)
+	if !there {
+		f.note("products", "what lies in the cart stays as it was: it counts by its name alone")
+		return
 	}
+	body := c.cart(f, schemas.CartChange_REPLACED)
+	body.Cart.Products = products
+	e.Body = body
 }
 
 func (c *call) checkout(f fields, e *schemas.Event) {
 	body := c.cart(f, schemas.CartChange_CHECKOUT)
-	body.Cart.Products, _ = c.products(f)
+	body.Cart.Products, _ = c.cartProducts(f)
+	if len(body.Cart.Products) == 0 {
+		f.note("products", "what lies in the cart stays as it was")
+	}
 	e.Body = body
 }
 
 func (c *call) ordered(f fields, e *schemas.Event) {
 	products, _ := c.products(f)
-	e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: f.needed("the order's id", "order_id"), CartId: f.id("cart_id"),
-		Currency: f.currency(), TotalMicros: f.money("total", "revenue", "value"), Products: products}}
+	total := f.money(amount...)
+	e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: f.needed("the order's id", orderID...), CartId: f.id(cartID...),
+		Currency: f.currency(), TotalMicros: total, Free: total == 0 && f.has(amount...), Products: products}}
+	f.lacks("it closes all that lay in a cart before it", cartID...)
+	f.lacks(usualCurrency, "currency")
+	switch {
+	case f.has("total"):
+	case f.has(amount...):
+		f.note("total", "what is said instead may leave out tax and shipping")
+	case len(products) > 0:
+		f.note("total", "the sum of the products counts")
+	default:
+		f.note("total", "it is an order of no value")
+	}
+	if len(products) == 0 {
+		f.note("products", "nobody knows what was bought")
+	}
+}
+
+// orderUpdated is the order as it is now: its id counts once. One that says
+// neither what it costs nor what it holds leaves it as it was.
+func (c *call) orderUpdated(f fields, e *schemas.Event) {
+	if products, _ := f.list("products"); len(products) == 0 && !f.has(amount...) {
+		f.note("total", "the order stays as it was: it counts by its name alone")
+		return
+	}
+	c.ordered(f, e)
+}
+
+func orderDelivered(_ *call, f fields, _ *schemas.Event) {
+	f.lacks("nobody knows which order", orderID...)
 }
 
 // orderCancelled takes all of an order back; the total that comes along is what
 // the order was.
 func (c *call) orderCancelled(f fields, e *schemas.Event) {
 	e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{
-		OrderId: f.needed("the order's id", "order_id"), Currency: f.currency()}}
+		OrderId: f.needed("the order's id", orderID...), Currency: f.currency()}}
 }
 
 // orderRefunded takes back the total, or what the products cost, or else all.
 func (c *call) orderRefunded(f fields, e *schemas.Event) {
-	total := f.money("total", "revenue", "value")
-	if products, _ := c.products(f); total == 0 {
+	order, total := f.needed("the order's id", orderID...), f.money(amount...)
+	products, _ := c.products(f)
+	switch {
+	case total > 0:
+	case f.has(amount...):
+		f.note("total", "a refund of nothing changes nothing: it counts by its name alone")
+		return
+	case len(products) > 0:
 		for _, p := range products {
+			if p.GetPriceMicros() == 0 {
+				f.note("products", "nobody knows what was paid back: it counts by its name alone")
+				return
+			}
 			total += p.GetPriceMicros() * max(1, p.GetQuantity())
 		}
+		f.note("total", "what the products cost is paid back")
+	default:
+		f.note("total", "all of the order is paid back")
 	}
-	e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{
-		OrderId: f.needed("the order's id", "order_id"), Currency: f.currency(), TotalMicros: total}}
+	e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: order, Currency: f.currency(), TotalMicros: total}}
 }
 
 // engaged is of a mail that another tool sent: it names none of our deliveries.
-func engaged(kind schemas.Engagement_Kind) func(*call, fields, *schemas.Event) {
+func engaged(kind schemas.Engagement_Kind) translate {
 	return func(_ *call, f fields, e *schemas.Event) {
 		e.Body = &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind, Url: f.text(maxURL, "link_url")}}
 	}
 }
 
-func subscribed(yes bool) func(*call, fields, *schemas.Event) {
-	return func(_ *call, _ fields, e *schemas.Event) {
-		e.Body = &schemas.Event_Subscription{Subscription: &schemas.Subscription{Subscribed: yes}}
+// rejected is of a mail that another tool sent. Ours may not follow it.
+func rejected(spam bool) translate {
+	return func(_ *call, f fields, e *schemas.Event) {
+		e.Body = &schemas.Event_Rejection{Rejection: &schemas.Rejection{Spam: spam, Address: f.email()}}
+		if !spam {
+			f.lacks("it is the customer's present address that no mail goes to", "email")
+		}
 	}
 }
 
-func ticket(closed bool) func(*call, fields, *schemas.Event) {
+func subscribed(yes bool) translate {
+	return func(_ *call, f fields, e *schemas.Event) {
+		e.Body = &schemas.Event_Subscription{Subscription: &schemas.Subscription{Subscribed: yes}}
+		if f.has("list_id", "list_name") {
+			f.note("list_id", "Segue keeps no lists: it holds for all mail")
+		}
+	}
+}
+
+func ticket(closed bool) translate {
 	return func(_ *call, f fields, e *schemas.Event) {
 		e.Body = &schemas.Event_Ticket{Ticket: &schemas.Ticket{Closed: closed,
-			TicketId: f.id("ticket_id"), Subject: f.text(maxText, "subject")}}
+			TicketId: f.id("ticket_id", "ticketId"), Subject: f.text(maxText, "subject")}}
+		f.lacks("nobody knows which ticket is closed", "ticket_id", "ticketId")
 	}
 }

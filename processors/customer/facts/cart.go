@@ -138,7 +138,7 @@ func remove(items []profile.Item, x profile.Item) []profile.Item {
 func (b book) order(o *schemas.Order) int64 {
 	p := b.p
 	bought := profile.Order{ID: text(o.GetOrderId()), At: b.at, ValueMicros: o.GetTotalMicros(), Items: kept(o.GetProducts())}
-	if bought.ValueMicros == 0 {
+	if bought.ValueMicros == 0 && !o.GetFree() {
 		for _, x := range o.GetProducts() {
 			bought.ValueMicros += x.GetPriceMicros() * max(1, x.GetQuantity())
 		}

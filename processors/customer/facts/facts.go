@@ -11,6 +11,7 @@
 package facts
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -22,10 +23,6 @@ import (
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
-
-// LateAfter is how far, in milliseconds, an event may lie behind its record
-// and still start something. What is later informs only.
-const LateAfter = 15 * 60 * 1000
 
 // ClockSkew is how far, in milliseconds, the clocks of browsers and shop servers
 // are trusted to lie apart: a cart changed so shortly after an order that arrived
@@ -56,7 +53,7 @@ func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playboo
 	if at <= 0 || at > now {
 		at = now
 	}
-	h := Happening{Event: e, At: at, Late: now-at > LateAfter}
+	h := Happening{Event: e, At: at, Late: now-at > schemas.LateAfter}
 	if h.Repeated = !Remember(p, e.GetId(), now); h.Repeated {
 		return h
 	}
@@ -70,6 +67,9 @@ func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playboo
 		return h // ours, no sign of life
 	case *schemas.Event_Merge, *schemas.Event_Forget:
 		return h // what they carry has its own rules
+	case *schemas.Event_Rejection:
+		b.rejection(body.Rejection)
+		return h // a mail server's word, no sign of life
 	case *schemas.Event_Identify:
 		b.identify(body.Identify)
 	case *schemas.Event_Visit:
@@ -285,6 +285,17 @@ func (b book) outcome(o *schemas.Outcome) {
 		suppress(b.p)
 	case schemas.Outcome_COMPLAINED:
 		b.p.Suppressed = complained
+	}
+}
+
+// rejection holds for our mails as well: the address and its reader are the same.
+func (b book) rejection(r *schemas.Rejection) {
+	switch address := cmp.Or(r.GetAddress(), b.p.Email); {
+	case r.GetSpam():
+		b.p.Suppressed = complained
+	case address != "" && len(address) <= maxEmail:
+		bounced(b.p, address)
+		suppress(b.p)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestOccurredAtIsClamped(t *testing.T) {
 	for _, c := range []struct {
 		occurred, want int64
 		late           bool
-	}{{now + day, now, false}, {0, now, false}, {-5, now, false}, {now - LateAfter, now - LateAfter, false}, {now - LateAfter - 1, now - LateAfter - 1, true}} {
+	}{{now + day, now, false}, {0, now, false}, {-5, now, false}, {now - schemas.LateAfter, now - schemas.LateAfter, false}, {now - schemas.LateAfter - 1, now - schemas.LateAfter - 1, true}} {
 		if h := fold(&profile.Profile{}, c.occurred, now, &schemas.View{}); h.At != c.want || h.Late != c.late {
 			t.Errorf("occurred at %d: At = %d, Late = %v, want %d, %v", c.occurred, h.At, h.Late, c.want, c.late)
 		}
