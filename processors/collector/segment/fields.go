@@ -166,11 +166,21 @@ func (f fields) instant(names ...string) int64 {
 	}
 	s, _ := value.(string)
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.UnixMilli() <= 0 || t.Year() > 9999 {
+	if err != nil || !strict(s) || t.UnixMilli() <= 0 || t.Year() > 9999 {
 		f.wrong(name, value, "a time of ISO 8601 since 1970 with its zone, such as 2026-03-29T12:00:00.000Z")
 		return 0
 	}
 	return t.UnixMilli()
+}
+
+// strict refuses what time.Parse lets pass: an hour of one digit, a comma for the
+// point, an offset of a day and more.
+func strict(s string) bool {
+	if len(s) < len("2026-03-29T12:00:00Z") {
+		return false
+	}
+	offset := s[len(s)-len("00:00"):]
+	return s[13] == ':' && s[19] != ',' && (s[len(s)-1] == 'Z' || offset < "24" && offset[3] < '6')
 }
 
 // object reads an object; where there is none, one without fields.

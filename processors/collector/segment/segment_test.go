@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -184,66 +182,4 @@ func TestBounds(t *testing.T) {
 	if !errors.As(err, &b) || len(b) != maxProblems {
 		t.Errorf("a batch of 101 wrong items: got %d problems, want %d", len(b), maxProblems)
 	}
-}
-
-// FuzzBatch: whatever comes, what is taken can be written, has its key, and lies
-// within its bounds.
-func FuzzBatch(f *testing.F) {
-	paths, err := filepath.Glob("testdata/*.txt")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for part := range strings.SplitSeq(string(text), "\n----\n") {
-			if i := strings.Index(part, "\n{"); i >= 0 {
-				f.Add([]byte(part[i+1:]))
-			}
-		}
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, endpoint := range []string{"", "batch", "track", "identify", "page", "alias"} {
-			b, err := Read(endpoint, body)
-			if err != nil {
-				continue
-			}
-			const now = 1_772_445_600_000
-			events, err := b.Events(Receipt{At: now, Source: "shop", NewID: func() string { return "new" }})
-			if err != nil && events != nil {
-				t.Fatalf("%s: got events and %v, want one of them", endpoint, err)
-			}
-			for _, e := range events {
-				if err := sound(e, now); err != nil {
-					t.Fatalf("%s: %v: %v", endpoint, e, err)
-				}
-			}
-		}
-	})
-}
-
-func sound(e *schemas.Event, now int64) error {
-	again := new(schemas.Event)
-	if err := schemas.Decode(schemas.Encode(e), again); err != nil {
-		return err
-	}
-	switch {
-	case e.GetCustomer() == "" || len(e.GetCustomer()) > maxID:
-		return fmt.Errorf("customer of %d bytes", len(e.GetCustomer()))
-	case e.GetId() == "":
-		return errors.New("no id")
-	case schemas.Millis(e.GetOccurredAt()) > now:
-		return fmt.Errorf("occurred after it was received")
-	case e.GetOutcome() != nil || e.GetMerge() != nil || e.IsControl():
-		return errors.New("it is ours to write")
-	}
-	var sum int64
-	for _, p := range append(e.GetOrder().GetProducts(), e.GetCart().GetProducts()...) {
-		if sum += p.GetPriceMicros() * max(1, p.GetQuantity()); p.GetPriceMicros() < 0 || sum < 0 || sum > maxUnits*microsPerUnit {
-			return fmt.Errorf("sum %d", sum)
-		}
-	}
-	return nil
 }

@@ -145,14 +145,13 @@ func (c *call) cart(f fields, change schemas.CartChange_Change) *schemas.Event_C
 
 func changed(change schemas.CartChange_Change) translate {
 	return func(c *call, f fields, e *schemas.Event) {
-		product := c.product(f)
-		if f.none("quantity", product.Quantity) {
+		body := c.cart(f, change)
+		body.Cart.Product = c.product(f)
+		if f.none("quantity", body.Cart.Product.Quantity) {
 			f.note("quantity", "nothing comes or goes: it counts by its name alone")
 			return
 		}
-		e.Body = &schemas.Event_Cart{Cart: &schemas.CartChange{Change: change, CartId: f.id(cartID...),
-			Currency: f.currency(), Url: f.webURL("cart_url"), Product: product}}
-		f.lacks("carts are joined by customer", cartID...)
+		e.Body = body
 		f.lacks("one is meant", "quantity")
 		if change == schemas.CartChange_ADDED {
 			f.lacks(usualCurrency, "currency")
@@ -238,7 +237,7 @@ func (c *call) orderCancelled(f fields, e *schemas.Event) {
 
 // orderRefunded takes back the total, or what the products cost, or else all.
 func (c *call) orderRefunded(f fields, e *schemas.Event) {
-	order, total := f.needed("the order's id", orderID...), f.money(amount...)
+	order, currency, total := f.needed("the order's id", orderID...), f.currency(), f.money(amount...)
 	products, _ := c.products(f)
 	switch {
 	case total > 0:
@@ -257,7 +256,7 @@ func (c *call) orderRefunded(f fields, e *schemas.Event) {
 	default:
 		f.note("total", "all of the order is paid back")
 	}
-	e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: order, Currency: f.currency(), TotalMicros: total}}
+	e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: order, Currency: currency, TotalMicros: total}}
 }
 
 // engaged is of a mail that another tool sent: it names none of our deliveries.
