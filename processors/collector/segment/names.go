@@ -108,10 +108,10 @@ var reserved = map[string]bool{
 	"link": true, "merge": true, "forget": true, "tick": true, "playbook": true, "skip": true, "models": true, "campaign": true,
 }
 
+var separators = strings.NewReplacer(" ", "", "_", "", "-", "")
+
 // squeeze takes out of a name what storefronts spell it differently by: product_viewed.
-func squeeze(name string) string {
-	return strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.ToLower(name))
-}
+func squeeze(name string) string { return separators.Replace(strings.ToLower(name)) }
 
 // byName is for what passes and counts by its name alone.
 func byName(*call, fields, *schemas.Event) {}

@@ -11,12 +11,13 @@ import (
 func (c *call) track() []*schemas.Event {
 	said := strings.TrimSpace(c.needed("the event's name", "event"))
 	properties := c.object("properties")
-	if reserved[squeeze(said)] {
+	squeezed := squeeze(said)
+	if reserved[squeezed] {
 		c.wrong("event", said, "a name that Segue does not keep for itself")
 	}
 	e := c.event("")
 	c.named = said
-	if name, ok := known[squeeze(said)]; ok {
+	if name, ok := known[squeezed]; ok {
 		c.named = name
 		translations[name](c, properties, e)
 	} else {
