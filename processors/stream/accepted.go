@@ -164,15 +164,6 @@ func (w *witness[S, D]) letter(key, reason string) Output {
 	return Output{Topic: w.dead, Key: key, Reason: reason}
 }
 
-func headerOf(r *kgo.Record, key string) string {
-	for _, h := range r.Headers {
-		if h.Key == key {
-			return string(h.Value)
-		}
-	}
-	return ""
-}
-
 // Advance hands on to the task.
 func (w *witness[S, D]) Advance(s *S, in Input) (decisions []D, next int64, err error) {
 	w.compare()

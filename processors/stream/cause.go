@@ -1,9 +1,9 @@
 package stream
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -36,26 +36,31 @@ func (p *Processor[S, D]) cause(x *partition[S, D], in Input) kgo.RecordHeader {
 // readCause returns the step that put r out, and where the next record stood
 // then. ok: it was one of this partition of input.
 func readCause(r *kgo.Record, input string, partition int32) (at place, next int64, ok bool, err error) {
-	for _, h := range r.Headers {
-		if h.Key != causeHeader {
-			continue
-		}
-		rest, ours := bytes.CutPrefix(h.Value, fmt.Appendf(nil, "%s/%d@", input, partition))
-		if !ours {
-			return at, 0, false, nil
-		}
-		record, wake, woken := bytes.Cut(rest, []byte(" "))
-		next, err = strconv.ParseInt(string(record), 10, 64)
-		at.offset = next
-		if woken && err == nil {
-			due, key, _ := bytes.Cut(wake, []byte(" "))
-			at = place{offset: -1, wake: state.Wake{Key: string(key)}}
-			at.wake.Due, err = strconv.ParseInt(string(due), 10, 64)
-		}
-		if err != nil {
-			err = fmt.Errorf("%s partition %d at offset %d: decode the cause %q: %w", r.Topic, r.Partition, r.Offset, h.Value, err)
-		}
-		return at, next, err == nil, err
+	cause := headerOf(r, causeHeader)
+	rest, ours := strings.CutPrefix(cause, fmt.Sprintf("%s/%d@", input, partition))
+	if !ours {
+		return at, 0, false, nil
 	}
-	return at, 0, false, nil
+	record, wake, woken := strings.Cut(rest, " ")
+	next, err = strconv.ParseInt(record, 10, 64)
+	at.offset = next
+	if woken && err == nil {
+		due, key, _ := strings.Cut(wake, " ")
+		at = place{offset: -1, wake: state.Wake{Key: key}}
+		at.wake.Due, err = strconv.ParseInt(due, 10, 64)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s partition %d at offset %d: decode the cause %q: %w", r.Topic, r.Partition, r.Offset, cause, err)
+	}
+	return at, next, err == nil, err
+}
+
+// headerOf returns the first header of that name; "" without one.
+func headerOf(r *kgo.Record, key string) string {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
 }

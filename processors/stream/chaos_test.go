@@ -194,10 +194,7 @@ func (c *chaos) run() {
 	}
 	x := c.start(last.config(last.begin(true)))
 	c.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		c.t.Fatal(err)
-	}
+	c.end(x)
 	c.verdict()
 	for _, records := range c.Committed("events") {
 		skips := judged(records).skips

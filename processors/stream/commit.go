@@ -83,8 +83,9 @@ func (p *Processor[S, D]) commit(ctx context.Context, now time.Time) error {
 	var touched []*partition[S, D]
 	var offsets []offset
 	next := map[int32]commit{}
+	room := p.flushRoom()
 	for _, x := range p.partitions {
-		if err := p.flush(x); err != nil {
+		if err := p.flush(x, room); err != nil {
 			return fmt.Errorf("flush partition %d: %w", x.id, err)
 		}
 		if x.outs == 0 && x.clean == x.fold.clean && !x.moved() && x.floor == x.committed.F {
@@ -132,30 +133,32 @@ const (
 )
 
 // flushRoom is how many bytes of profiles of a partition are in the next
-// transaction at most.
-func (p *Processor[S, D]) flushRoom(x *partition[S, D]) int {
-	switch {
-	case p.life.Err() != nil || p.isLeaving(x.id):
-		return flushMostLeaving
-	case slices.ContainsFunc(p.partitions, p.behind):
-		return flushMostBehind / len(p.partitions)
+// transaction at most, unless it leaves.
+func (p *Processor[S, D]) flushRoom() int {
+	most := flushMost
+	if slices.ContainsFunc(p.partitions, p.behind) {
+		most = flushMostBehind
 	}
-	return flushMost / len(p.partitions)
+	return most / max(len(p.partitions), 1)
 }
 
 // flush produces the profiles that were dirty for too long; all of them when
 // the partition leaves.
-func (p *Processor[S, D]) flush(x *partition[S, D]) error {
+func (p *Processor[S, D]) flush(x *partition[S, D], room int) error {
+	if p.life.Err() != nil || p.isLeaving(x.id) {
+		room = flushMostLeaving
+	}
 	var large error // a task whose states outgrow a record has a bug, which trying again does not mend
-	err := x.flush(p.flushRoom(x), func(e *entry[S], fold []byte) int {
+	err := x.flush(room, func(e *entry[S], fold []byte) int {
 		value := p.c.Task.Publish(e.key, e.state, fold)
-		if n := len(e.key) + len(value); n > maxOutput {
+		n := len(e.key) + len(value)
+		if n > maxOutput {
 			large = fatal{fmt.Errorf("profile of %q takes %d bytes, want at most %d: the task keeps too much of a key", e.key, n, maxOutput)}
 			return n
 		}
 		p.metrics.flushed.Inc()
 		p.produce(&kgo.Record{Topic: p.profiles, Key: []byte(e.key), Value: value})
-		return len(e.key) + len(value)
+		return n
 	})
 	return errors.Join(large, err)
 }

@@ -1,11 +1,7 @@
 package stream
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -19,8 +15,7 @@ import (
 // When a session ends it is noted in a file beside the state, so that the next
 // life knows it, too. A store that stands there or beyond makes up for the group.
 type confirmed struct {
-	fs   vfs.FS
-	path string
+	file beside[confirmation]
 	at   map[int32]confirmation
 }
 
@@ -32,21 +27,10 @@ type confirmation struct {
 const confirmedFile = "confirmed.json"
 
 func openConfirmed(dir string, fs vfs.FS) (*confirmed, error) {
-	c := &confirmed{fs, fs.PathJoin(dir, confirmedFile), map[int32]confirmation{}}
-	f, err := fs.Open(c.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return c, nil
-	}
-	var b []byte
-	if err == nil {
-		b, err = io.ReadAll(f)
-		err = errors.Join(err, f.Close())
-	}
-	if err != nil {
+	c := &confirmed{file: newBeside[confirmation](fs, dir, confirmedFile)}
+	var err error
+	if c.at, err = c.file.read(); err != nil {
 		return nil, fmt.Errorf("what the last life knew to be committed: %w", err)
-	}
-	if json.Unmarshal(b, &c.at) != nil {
-		c.at = map[int32]confirmation{} // cut short by a crash
 	}
 	return c, nil
 }
@@ -64,18 +48,5 @@ func (c *confirmed) note() error {
 	if len(c.at) == 0 {
 		return nil
 	}
-	b, err := json.Marshal(c.at)
-	if err != nil {
-		return err
-	}
-	draft := c.path + ".new"
-	f, err := c.fs.Create(draft, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return c.fs.Rename(draft, c.path)
+	return c.file.write(c.at, true)
 }

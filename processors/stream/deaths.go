@@ -3,10 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,8 +19,7 @@ import (
 // The file is not synced: it outlives the process, and what ends the machine is
 // no step.
 type deaths struct {
-	fs     vfs.FS
-	dir    string
+	file   beside[death]
 	former map[int32]death // of the lives before
 	now    map[int32]death
 }
@@ -49,29 +45,13 @@ const (
 )
 
 func openDeaths(dir string, fs vfs.FS) (*deaths, error) {
-	if fs == nil {
-		fs = vfs.Default
-	}
-	d := &deaths{fs: fs, dir: dir, former: map[int32]death{}, now: map[int32]death{}}
-	f, err := fs.Open(d.path())
-	if errors.Is(err, os.ErrNotExist) {
-		return d, nil
-	}
-	if err != nil {
+	d := &deaths{file: newBeside[death](fs, dir, deathsFile), now: map[int32]death{}}
+	var err error
+	if d.former, err = d.file.read(); err != nil {
 		return nil, fmt.Errorf("how the last life ended: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("how the last life ended: %w", err)
-	}
-	if json.Unmarshal(b, &d.former) != nil {
-		d.former = map[int32]death{} // cut short by the crash: count from here
 	}
 	return d, nil
 }
-
-func (d *deaths) path() string { return d.fs.PathJoin(d.dir, deathsFile) }
 
 // took notes that a partition is live at M; span is how many steps a turn
 // takes. It returns whether each is to be noted.
@@ -146,32 +126,15 @@ func (d *deaths) over(id int32, m Position) error {
 }
 
 func (d *deaths) write() error {
-	b, err := json.Marshal(d.now)
-	if err == nil {
-		err = d.replace(b)
-	}
-	if err != nil {
+	if err := d.file.write(d.now, false); err != nil {
 		return fmt.Errorf("note what is being folded: %w", err)
 	}
 	return nil
 }
 
-func (d *deaths) replace(b []byte) error {
-	draft := d.path() + ".new"
-	f, err := d.fs.Create(draft, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return d.fs.Rename(draft, d.path())
-}
-
 // clear says that this life ended with a word.
 func (d *deaths) clear() error {
-	if err := d.fs.Remove(d.path()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := d.file.remove(); err != nil {
 		return fmt.Errorf("note that the end was graceful: %w", err)
 	}
 	return nil

@@ -89,10 +89,7 @@ func TestLostAnswerOfACommit(t *testing.T) {
 			r.fill(2, 60)
 			r.eventually("refuse", func() bool { return fault.Hits() > 0 })
 			r.settle(x)
-			x.stop()
-			if err := x.wait(); err != nil {
-				t.Fatal(err)
-			}
+			r.end(x)
 			if n := counterValue(x.p.metrics.rebuilds); n == 0 {
 				t.Error("the session was not rebuilt: the test shows nothing")
 			}
@@ -110,10 +107,7 @@ func TestRefusedOutput(t *testing.T) {
 	refused := r.Fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord, Topic: r.Prefix + "out"})
 	r.fill(2, 60)
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	if refused.Hits() == 0 {
 		t.Error("nothing was refused: the test shows nothing")
 	}
@@ -133,10 +127,7 @@ func TestCorruptState(t *testing.T) {
 	r.fill(2, 100)
 	x := r.start(r.config(m))
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	if n := counterValue(x.p.metrics.corrupt); n == 0 {
 		t.Error("no corruption was noticed")
 	}
@@ -187,10 +178,7 @@ func TestBrokerFaults(t *testing.T) {
 		r.fill(uint64(round), 40)
 	}
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	r.verdict()
 }
 
@@ -238,14 +226,11 @@ func TestPoison(t *testing.T) {
 	if err != nil || !owned || s.Count != 3 {
 		t.Errorf("View = %+v, %v, %v, want the three good records counted", s, owned, err)
 	}
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	var got []string
 	for _, rec := range r.Committed("dead-letters")[0] {
-		got = append(got, fmt.Sprintf("%s %s: %s", header(rec, "offset"), rec.Value, header(rec, "reason")[:5]))
-		if header(rec, "timestamp") == "" || header(rec, "topic") != "events" || header(rec, "partition") != "0" {
+		got = append(got, fmt.Sprintf("%s %s: %s", headerOf(rec, "offset"), rec.Value, headerOf(rec, "reason")[:5]))
+		if headerOf(rec, "timestamp") == "" || headerOf(rec, "topic") != "events" || headerOf(rec, "partition") != "0" {
 			t.Errorf("headers %v", rec.Headers)
 		}
 	}
@@ -280,7 +265,7 @@ func TestKeyInTheWrongPartition(t *testing.T) {
 	}
 	r.run(r.config(newMachine("a")))
 	dead := r.Committed("dead-letters")[0]
-	if len(dead) != 1 || !contains(fmt.Errorf("%s", header(dead[0], "reason")), "murmur2", fmt.Sprintf("belongs to partition %d of 4", partitionOf("ada", 4))) {
+	if len(dead) != 1 || !contains(fmt.Errorf("%s", headerOf(dead[0], "reason")), "murmur2", fmt.Sprintf("belongs to partition %d of 4", partitionOf("ada", 4))) {
 		t.Errorf("dead letters %v", dead)
 	}
 }
@@ -311,10 +296,7 @@ func TestRecordThatKillsTheProcess(t *testing.T) {
 			return dead.Load() || ok && next[0] >= r.Ends("events")[0]
 		})
 		if !dead.Load() {
-			x.stop()
-			if err := x.wait(); err != nil {
-				t.Fatal(err)
-			}
+			r.end(x)
 			break
 		}
 		<-x.done
@@ -325,8 +307,8 @@ func TestRecordThatKillsTheProcess(t *testing.T) {
 	}
 	dead := r.Committed("dead-letters")[0]
 	last := dead[len(dead)-1]
-	if header(last, "offset") != fmt.Sprint(killer) || string(last.Value) != "die" {
-		t.Errorf("last dead letter is offset %s %q, want %d", header(last, "offset"), last.Value, killer)
+	if headerOf(last, "offset") != fmt.Sprint(killer) || string(last.Value) != "die" {
+		t.Errorf("last dead letter is offset %s %q, want %d", headerOf(last, "offset"), last.Value, killer)
 	}
 	skips := 0
 	for _, rec := range r.Committed("events")[0] {
@@ -364,24 +346,12 @@ func TestStormWithinMemory(t *testing.T) {
 	c := r.config(m)
 	c.Memory = 2 << 20 // half of it may be unwritten: some 3,000 customers
 	c.ApplyInterval, c.DrainBudget = time.Hour, 1000
-	most := int64(0)
-	var p atomic.Pointer[Processor[toyState, string]]
-	c.Hook = func(step string) error {
-		if p := p.Load(); p != nil {
-			most = max(most, p.touchedBytes())
-		}
-		return nil
-	}
-	x := r.start(c)
-	p.Store(x.p)
+	x, most := r.startWatched(c)
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	r.verdict()
-	if limit := c.decodedMemory(); most > limit {
-		t.Errorf("%d bytes were unwritten, want at most %d", most, limit)
+	if limit := c.decodedMemory(); *most > limit {
+		t.Errorf("%d bytes were unwritten, want at most %d", *most, limit)
 	}
 }
 

@@ -300,10 +300,7 @@ func TestTakeHoldsUpNobody(t *testing.T) {
 	}
 	close(release)
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	r.verdict()
 }
 

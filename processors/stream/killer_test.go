@@ -73,9 +73,7 @@ func wakeUpsThatKill(t *testing.T, cluster func(*testing.T) *streamtest.Cluster)
 				if s, _, err := x.p.View(t.Context(), "bob"); err != nil || s.Count != 3 {
 					t.Errorf("View = %+v, %v, want 3 records of bob", s, err)
 				}
-				if x.stop(); x.wait() != nil {
-					t.Fatal(x.err)
-				}
+				r.end(x)
 				if folded := counterValue(x.p.metrics.refolded) > 0; folded != (c.Dir == old) {
 					t.Errorf("folder %s: folded again: %v, want that of the one that is behind", c.Dir, folded)
 				}
@@ -89,8 +87,8 @@ func wakeUpsThatKill(t *testing.T, cluster func(*testing.T) *streamtest.Cluster)
 func (r *rig) isDropped(key string, due time.Time) {
 	r.t.Helper()
 	dead := r.Committed("dead-letters")[0]
-	if len(dead) != 1 || header(dead[0], "offset") != "-1" || header(dead[0], "customer") != key ||
-		header(dead[0], "timestamp") != fmt.Sprint(due.UnixMilli()) || header(dead[0], "reason") != errKills.Error() {
+	if len(dead) != 1 || headerOf(dead[0], "offset") != "-1" || headerOf(dead[0], "customer") != key ||
+		headerOf(dead[0], "timestamp") != fmt.Sprint(due.UnixMilli()) || headerOf(dead[0], "reason") != errKills.Error() {
 		r.t.Errorf("dead letters %+v, want the wake-up of %s due %v", dead, key, due)
 	}
 	skips := 0
@@ -133,11 +131,11 @@ func (l *life) live(r *rig) (ended bool) {
 	return false
 }
 
-// TestLife is what live runs.
+// TestLife is the child process that live starts, and nothing on its own.
 func TestLife(t *testing.T) {
 	dir := os.Getenv("SEGUE_TEST_LIFE")
 	if dir == "" {
-		t.Skip("it is run by tests of processes that end")
+		t.Skip("no SEGUE_TEST_LIFE: this is the process that TestWakeUpThatKillsTheProcess starts and sees end")
 	}
 	cluster := streamtest.Real(t)
 	cluster.Prefix = os.Getenv("SEGUE_TEST_LIFE_PREFIX")

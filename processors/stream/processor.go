@@ -137,7 +137,7 @@ func (p *Processor[S, D]) start() (err error) {
 	if p.deaths, err = openDeaths(p.c.Dir, p.c.FS); err != nil {
 		return err
 	}
-	if p.confirmed, err = openConfirmed(p.c.Dir, cmp.Or(p.c.FS, vfs.Default)); err != nil {
+	if p.confirmed, err = openConfirmed(p.c.Dir, p.c.FS); err != nil {
 		return err
 	}
 	if p.cluster == nil {

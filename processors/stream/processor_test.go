@@ -66,10 +66,7 @@ func crashAt(r *rig, step string) {
 		if step == "restoring" && i == 0 {
 			// Nothing to restore yet.
 			r.settle(x)
-			x.stop()
-			if err := x.wait(); err != nil {
-				r.t.Fatal(err)
-			}
+			r.end(x)
 			continue
 		}
 		if err := r.die(x); !errors.Is(err, errCrash) {

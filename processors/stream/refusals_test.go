@@ -183,10 +183,7 @@ func TestRefusalIsLookedAtAgain(t *testing.T) {
 	r.Produce(&kgo.Record{Topic: "events", Key: []byte("ada"), Value: []byte("cart"), Timestamp: past.Add(1000 * time.Hour)},
 		&kgo.Record{Topic: "events", Key: []byte("ada"), Value: []byte("order"), Timestamp: past.Add(1000 * time.Hour)})
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	if looks.Load() != 2 || others.Load() != 1 {
 		t.Errorf("looked again %d times, and began anew for another reason %d times; want 2 and 1", looks.Load(), others.Load())
 	}
@@ -222,9 +219,7 @@ func TestTopicsAreAskedForAgain(t *testing.T) {
 		return f.asked.Load() == 3
 	})
 	r.settle(x)
-	if x.stop(); x.wait() != nil {
-		t.Fatal(x.err)
-	}
+	r.end(x)
 	r.verdict()
 }
 

@@ -94,6 +94,31 @@ func (r *rig) begin(p *Processor[toyState, string]) *running {
 
 func (x *running) wait() error { <-x.done; return x.err }
 
+// end stops a processor that has no reason to fail.
+func (r *rig) end(x *running) {
+	r.t.Helper()
+	x.stop()
+	if err := x.wait(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// startWatched starts a processor, and notes the most bytes that wait for its
+// store, to be read once it has ended.
+func (r *rig) startWatched(c Config[toyState, string]) (x *running, unwritten *int64) {
+	r.t.Helper()
+	unwritten = new(int64)
+	started := make(chan struct{})
+	c.Hook = func(string) error {
+		<-started
+		*unwritten = max(*unwritten, x.p.touchedBytes())
+		return nil
+	}
+	x = r.start(c)
+	close(started)
+	return x, unwritten
+}
+
 // settle waits until the processors have folded the whole log, and put out all
 // that follows from it.
 func (r *rig) settle(all ...*running) {
@@ -139,10 +164,7 @@ func (r *rig) run(c Config[toyState, string]) {
 	r.t.Helper()
 	x := r.start(c)
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		r.t.Fatal(err)
-	}
+	r.end(x)
 }
 
 var past = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -182,7 +204,7 @@ func (r *rig) verdict() {
 		}
 	}
 	for _, rec := range r.Committed("dead-letters")[0] {
-		got["dead "+string(rec.Key)] = append(got["dead "+string(rec.Key)], header(rec, "offset"))
+		got["dead "+string(rec.Key)] = append(got["dead "+string(rec.Key)], headerOf(rec, "offset"))
 	}
 	for _, records := range r.Committed("events") {
 		o := judged(records)
@@ -225,15 +247,6 @@ func judged(log []*kgo.Record) *oracle {
 		o.record(fromKafka(r))
 	}
 	return o
-}
-
-func header(r *kgo.Record, key string) string {
-	for _, h := range r.Headers {
-		if h.Key == key {
-			return string(h.Value)
-		}
-	}
-	return ""
 }
 
 // crashes counts a step down, and ends the process there.

@@ -99,8 +99,8 @@ func (b *inbox) owns(id int32) bool {
 	})
 }
 
-// whole stands for no single partition.
-const whole = -1
+// noPartition is what a doubt is of that concerns them all.
+const noPartition = -1
 
 // join opens a session.
 func (p *Processor[S, D]) join(ctx context.Context) error {
@@ -110,9 +110,9 @@ func (p *Processor[S, D]) join(ctx context.Context) error {
 		if p.topic == "" {
 			return err
 		}
-		return p.doubted(whole, err) // a broker that starts may not know yet what it will
+		return p.doubted(noPartition, err) // a broker that starts may not know yet what it will
 	}
-	delete(p.doubts, whole)
+	delete(p.doubts, noPartition)
 	p.topic, p.profilesID = t.input, t.profiles
 	p.mu.Lock()
 	p.count = t.partitions

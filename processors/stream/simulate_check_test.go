@@ -246,8 +246,8 @@ func (w *simulation) verdict() {
 	}
 	for _, r := range w.b.logs["dead-letters"][0].all {
 		if !r.marker && r.visible() {
-			key := letters(header(r.Record, "partition"), string(r.Key), header(r.Record, "offset"))
-			got[key] = append(got[key], header(r.Record, "offset"))
+			key := letters(headerOf(r.Record, "partition"), string(r.Key), headerOf(r.Record, "offset"))
+			got[key] = append(got[key], headerOf(r.Record, "offset"))
 		}
 	}
 	for p := range w.partitions {

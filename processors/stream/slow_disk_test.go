@@ -83,15 +83,7 @@ func TestSlowDiskPausesTheInput(t *testing.T) {
 	c := r.config(m)
 	c.FS = disk.fs(m.fs)
 	c.Memory = 512 << 10 // half of it may be unwritten: some 700 customers
-	var x *running
-	most, started := int64(0), make(chan struct{})
-	c.Hook = func(string) error {
-		<-started
-		most = max(most, x.p.touchedBytes())
-		return nil
-	}
-	x = r.start(c)
-	close(started)
+	x, unwritten := r.startWatched(c)
 	folded := func() int { return int(counterValue(x.p.metrics.records)) }
 
 	produce(0, 100)
@@ -112,11 +104,9 @@ func TestSlowDiskPausesTheInput(t *testing.T) {
 	r.eventually("fold on, slowly", func() bool { return folded() > before })
 	disk.be(false, 0)
 	r.settle(x)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	r.verdict()
+	most := *unwritten
 	if limit := c.decodedMemory(); most > limit {
 		t.Errorf("%d bytes were unwritten, want at most %d", most, limit)
 	}

@@ -27,10 +27,7 @@ func TestVirtualClock(t *testing.T) {
 	started := time.Now()
 	instants := r.Drive(clock, past.Add(72*time.Hour), map[string]streamtest.Station{"events": x.p})
 	took := time.Since(started)
-	x.stop()
-	if err := x.wait(); err != nil {
-		t.Fatal(err)
-	}
+	r.end(x)
 	r.verdict()
 	if instants < 50 {
 		t.Errorf("the clock stood at %d instants, want about one for each of 60 carts", instants)

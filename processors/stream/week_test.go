@@ -83,10 +83,7 @@ func TestSilentPartition(t *testing.T) {
 		x := r.start(c)
 		r.Drive(clock, end, map[string]streamtest.Station{"events": x.p})
 		clock.MoveTo(end)
-		x.stop()
-		if err := x.wait(); err != nil {
-			t.Fatal(err)
-		}
+		r.end(x)
 	}
 	until(days(3.1))
 	until(days(5.1))
