@@ -10,6 +10,12 @@ const (
 	longPause  = time.Minute
 )
 
+// pauseAfter is how long to wait for a server that could not be reached, after
+// so many other failures.
+func pauseAfter(failures int) time.Duration {
+	return min(firstPause<<min(failures, 16), longPause)
+}
+
 // gate bounds what is in hand, and closes while the mail server cannot be
 // reached: for longer each time, and then for all but one mail, which finds out.
 type gate struct {
@@ -86,7 +92,7 @@ func (g *gate) away(now time.Time) time.Duration {
 	if now.Before(g.until) {
 		return 0
 	}
-	pause := min(firstPause<<min(g.failures, 16), longPause)
+	pause := pauseAfter(g.failures)
 	g.failures++
 	g.until = now.Add(pause)
 	g.wake()

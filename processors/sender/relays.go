@@ -42,8 +42,8 @@ func (r *relays) order(now time.Time) (first []int) {
 			continue
 		}
 		if of.failures > 0 { // this one tries it, and the others see it rest
+			of.until = now.Add(pauseAfter(of.failures))
 			of.failures++
-			of.until = now.Add(of.pause())
 		}
 		first = append(first, i)
 	}
@@ -63,7 +63,7 @@ func (r *relays) away(i int, now time.Time) (pause time.Duration, news bool) {
 	defer r.mu.Unlock()
 	of := &r.rests[i]
 	if of.failures == 0 {
-		*of, news = rest{failures: 1, until: now.Add(firstPause)}, true
+		*of, news = rest{failures: 1, until: now.Add(pauseAfter(0))}, true
 	}
 	return of.until.Sub(now), news
 }
@@ -73,9 +73,4 @@ func (r *relays) lost(i int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.rests[i].failures > 0
-}
-
-// pause grows with the failures that were not followed by an answer.
-func (r *rest) pause() time.Duration {
-	return min(firstPause<<min(max(r.failures-1, 0), 16), longPause)
 }

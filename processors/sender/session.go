@@ -181,16 +181,12 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 	if len(due) > 0 && !stopping {
 		free, until, changed := s.gate.free(now)
 		paced, again := s.pacer.ready(due, now)
+		if !paced {
+			until = again
+		}
 		switch {
 		case free > 0 && paced || unlooked(due):
 			p.spaced, busy = true, true
-		case !paced && again.IsZero():
-			p.gate, busy = changed, true
-		case !paced:
-			p.gate = changed
-			if p.at.IsZero() || again.Before(p.at) {
-				p.at = again
-			}
 		case until.IsZero():
 			p.gate, busy = changed, true
 		default:
