@@ -78,7 +78,7 @@ func (c *call) unsaid(traits fields) {
 		traits.lacks("quiet hours and caps go by the shop's zone", timeZone...)
 	}
 	if c.head.UserId == "" {
-		c.note("userId", "it is an anonymous visitor's until an identify names both ids")
+		c.note("userId", anonymous)
 	} else {
 		c.lacks("what the visitor did before is not theirs", "anonymousId")
 	}

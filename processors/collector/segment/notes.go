@@ -46,6 +46,8 @@ func (f fields) has(names ...string) bool {
 	return value != nil
 }
 
+const anonymous = "it is an anonymous visitor's until an identify names both ids"
+
 // slips are what programs write where they know no id.
 var slips = []string{"null", "undefined", "nil", "none", "nan", "0", "anonymous", "[object object]"}
 
@@ -60,6 +62,6 @@ func (c *call) lacking(kind string) {
 		}
 	}
 	if kind != "identify" && kind != "alias" && c.head.UserId == "" {
-		c.note("userId", "it is an anonymous visitor's until an identify names both ids")
+		c.note("userId", anonymous)
 	}
 }
