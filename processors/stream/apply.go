@@ -126,7 +126,7 @@ func (p *Processor[S, D]) shrink() {
 	}
 	share := p.c.decodedMemory() / int64(len(p.partitions))
 	for _, x := range p.partitions {
-		x.fold.entries.shrink(share, evictions/len(p.partitions))
+		x.fold.shrink(share, evictions/len(p.partitions))
 	}
 }
 

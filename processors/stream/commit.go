@@ -149,15 +149,15 @@ func (p *Processor[S, D]) flush(x *partition[S, D], room int) error {
 		room = flushMostLeaving
 	}
 	var large error // a task whose states outgrow a record has a bug, which trying again does not mend
-	err := x.flush(room, func(e *entry[S], fold []byte) int {
-		value := p.c.Task.Publish(e.key, e.state, fold)
-		n := len(e.key) + len(value)
+	err := x.flush(room, func(key string, s *S, fold []byte) int {
+		value := p.c.Task.Publish(key, s, fold)
+		n := len(key) + len(value)
 		if n > maxOutput {
-			large = fatal{fmt.Errorf("profile of %q takes %d bytes, want at most %d: the task keeps too much of a key", e.key, n, maxOutput)}
+			large = fatal{fmt.Errorf("profile of %q takes %d bytes, want at most %d: the task keeps too much of a key", key, n, maxOutput)}
 			return n
 		}
 		p.metrics.flushed.Inc()
-		p.produce(&kgo.Record{Topic: p.profiles, Key: []byte(e.key), Value: value})
+		p.produce(&kgo.Record{Topic: p.profiles, Key: []byte(key), Value: value})
 		return n
 	})
 	return errors.Join(large, err)

@@ -51,7 +51,7 @@ func (f *fold[S, D]) drain(until state.Wake, budget int) (done bool, err error) 
 		if err := f.fire(w); err != nil {
 			return false, err
 		}
-		if f.relieve != nil && fired%256 == 255 {
+		if f.relieve != nil && fired%128 == 127 {
 			landed := f.entries.landed
 			if err := f.relieve(); err != nil {
 				return false, err

@@ -1,10 +1,11 @@
 package stream
 
-// entry is a decoded state in memory.
+// entry is a state in memory.
 type entry[S any] struct {
 	envelope
-	state *S
-	key   string
+	state  *S     // nil: only packed
+	packed []byte // the state encoded; nil: that would have to be done
+	key    string
 
 	touched uint32 // the generation that changed it last
 	saved   uint32 // the generation that was saved last
@@ -17,20 +18,24 @@ type entry[S any] struct {
 	queued     int64 // its earliest slot among the wake-ups in memory; 0: none
 }
 
-// entries are the decoded states of a partition: what is newer than the store,
-// and what else memory has room for.
+// entries are the states of a partition that are in memory: what is newer than
+// the store, and what else there is room for.
+//
+// A state that nobody asked for lately is packed if that saves room. It saves the
+// garbage collector more: it has to walk through all that a state points to, and
+// bytes point to nothing.
 //
 // Changes count in generations. One is open; when it is frozen to be written
 // the next begins, and once it has landed its entries are in the store, all at
 // once and without a look at any.
 type entries[S any] struct {
 	byKey  index[S]
-	whole  bool // what is not here is not in the store either
-	ring   []*entry[S]
-	hand   int
-	bytes  int64
-	open   uint32 // generation
-	landed uint32 // generation; those up to it are in the store
+	whole  bool    // what is not here is not in the store either
+	ring   ring[S] // all
+	loose  ring[S] // with a state, unless bulky
+	bulky  bool    // packing saves too little
+	open   uint32  // generation
+	landed uint32  // generation; those up to it are in the store
 
 	touched []*entry[S] // in the open generation, in the order of their first change
 	pending int64       // bytes of these
@@ -47,10 +52,18 @@ func (e *entries[S]) get(key string) *entry[S] {
 	return x
 }
 
+// add brings in an entry that has its state.
 func (e *entries[S]) add(x *entry[S]) {
 	e.byKey.add(x)
-	e.ring = append(e.ring, x)
-	e.bytes += int64(x.size)
+	e.ring.add(x)
+	e.loosen(x)
+}
+
+// loosen says that x has its state from here on.
+func (e *entries[S]) loosen(x *entry[S]) {
+	if !e.bulky {
+		e.loose.add(x)
+	}
 }
 
 // newer reports whether x is newer than the store.
@@ -72,11 +85,16 @@ func (e *entries[S]) touch(x *entry[S]) {
 	e.pending += int64(x.size)
 }
 
-// resize is for an entry of the open generation.
+// resize says what x takes now, in whatever list it is.
 func (e *entries[S]) resize(x *entry[S], size uint32) {
 	more := int64(size) - int64(x.size)
-	e.bytes += more
-	e.pending += more
+	e.ring.bytes += more
+	if x.state != nil && !e.bulky {
+		e.loose.bytes += more
+	}
+	if x.touched == e.open {
+		e.pending += more
+	}
 	x.size = size
 }
 
@@ -89,26 +107,74 @@ func (e *entries[S]) freeze() (frozen []*entry[S], bytes int64) {
 }
 
 // evictions bounds how many entries are looked at in one go, and so its pause.
-const evictions = 1 << 15
+// One that is packed counts as several.
+const (
+	evictions  = 1 << 15
+	packedLook = 16
+)
 
-// shrink forgets what was not used since the hand came by last, until limit
-// holds or so many were looked at. What is newer than the store stays.
-func (e *entries[S]) shrink(limit int64, most int) {
-	for n := min(most, 2*len(e.ring)); n > 0 && e.bytes > limit && len(e.ring) > 0; n-- {
-		if e.hand >= len(e.ring) {
-			e.hand = 0
-		}
-		x := e.ring[e.hand]
-		if x.used || e.newer(x) {
+// looseShare is the part of memory for states that are not packed.
+const looseShare = 4
+
+// shrink packs, and then forgets, what was not used since the hand came by last,
+// until limit holds or so many were looked at. What is newer than the store may
+// be packed, and stays. pack encodes the state and returns what the entry then
+// takes; small: that is worth it.
+func (e *entries[S]) shrink(limit int64, most int, pack func(x *entry[S]) (size uint32, small bool)) {
+	for n := min(most, 2*len(e.loose.all)); n > 0 && e.loose.bytes > limit/looseShare && !e.bulky; n-- {
+		x := e.loose.here()
+		if x.used {
 			x.used = false
-			e.hand++
+			e.loose.hand++
 			continue
 		}
-		last := len(e.ring) - 1
-		e.ring[e.hand], e.ring[last] = e.ring[last], nil
-		e.ring = e.ring[:last]
+		n -= packedLook
+		size, small := pack(x)
+		if !small {
+			x.packed, e.bulky, e.loose = nil, true, ring[S]{}
+			break
+		}
+		e.loose.drop()
+		x.state = nil
+		e.resize(x, size)
+	}
+	for n := min(most, 2*len(e.ring.all)); n > 0 && e.ring.bytes > limit; n-- {
+		x := e.ring.here()
+		if x.used || e.newer(x) || x.state != nil && !e.bulky {
+			x.used = false
+			e.ring.hand++
+			continue
+		}
+		e.ring.drop()
 		e.byKey.remove(x)
-		e.bytes -= int64(x.size)
 		e.whole = false
 	}
+}
+
+// ring is what a hand goes around in, looking for what was not used.
+type ring[S any] struct {
+	all   []*entry[S]
+	hand  int
+	bytes int64
+}
+
+func (r *ring[S]) add(x *entry[S]) {
+	r.all = append(r.all, x)
+	r.bytes += int64(x.size)
+}
+
+// here returns what the hand points to. There must be something.
+func (r *ring[S]) here() *entry[S] {
+	if r.hand >= len(r.all) {
+		r.hand = 0
+	}
+	return r.all[r.hand]
+}
+
+// drop takes out what the hand points to.
+func (r *ring[S]) drop() {
+	last := len(r.all) - 1
+	r.bytes -= int64(r.all[r.hand].size)
+	r.all[r.hand], r.all[last] = r.all[last], nil
+	r.all = r.all[:last]
 }

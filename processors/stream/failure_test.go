@@ -344,7 +344,7 @@ func TestStormWithinMemory(t *testing.T) {
 	r.Produce(records...)
 	m := newMachine("a")
 	c := r.config(m)
-	c.Memory = 2 << 20 // half of it may be unwritten: some 3,000 customers
+	c.Memory = 4 << 20 // half of it may be unwritten: some 3,000 customers
 	c.ApplyInterval, c.DrainBudget = time.Hour, 1000
 	x, most := r.startWatched(c)
 	r.settle(x)

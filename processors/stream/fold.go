@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"segue/schemas"
@@ -39,7 +40,8 @@ type fold[S, D any] struct {
 	floors    []floor // the first holds for the number clean
 	asking    int64   // keys that asked to be woken
 	steps     int     // since the loop last looked
-	warmth    byte    // nothing, but what warm reads has to go somewhere
+	scratch   []byte
+	warmth    byte // nothing, but what warm reads has to go somewhere
 	entries   *entries[S]
 	wakes     wakes[S] // of entries that are newer than the store
 	flight    *flight[S]
@@ -172,8 +174,12 @@ func (f *fold[S, D]) warm(n int, key func(i int) []byte) {
 		}
 	}
 	for i := range n {
-		if e := found[i]; e != nil && len(e.key) > 0 {
+		switch e := found[i]; {
+		case e == nil || len(e.key) == 0:
+		case e.state != nil:
 			f.warmth += e.key[0] + *(*byte)(unsafe.Pointer(e.state))
+		case len(e.packed) > 0:
+			f.warmth += e.key[0] + e.packed[0]
 		}
 	}
 }
@@ -216,8 +222,8 @@ func (f *fold[S, D]) inForce(ctx context.Context, name string, now int64) error 
 	return nil
 }
 
-// load returns the state of a key, from memory or from the store. It does not
-// keep what it had to fetch: whoever reads is no reason to.
+// load returns the state of a key, packed maybe, from memory or from the store.
+// It does not keep what it had to fetch: whoever reads is no reason to.
 func (f *fold[S, D]) load(key string) (*entry[S], error) {
 	if e := f.entries.byKey.get(key); e != nil {
 		return e, nil
@@ -263,12 +269,57 @@ func (f *fold[S, D]) decode(e *entry[S], value []byte) error {
 	return nil
 }
 
-func (f *fold[S, D]) encode(dst []byte, e *entry[S]) []byte {
-	return f.task.Encode(e.envelope.encode(dst), e.state)
+// pack encodes the state for memory alone. It is worth it if that takes less than
+// half of what the state does.
+func (f *fold[S, D]) pack(e *entry[S]) (size uint32, small bool) {
+	if e.packed == nil {
+		f.scratch = f.task.Encode(f.scratch[:0], e.state)
+		e.packed = slices.Clone(f.scratch)
+	}
+	return uint32(len(e.packed) + len(e.key) + overhead), 2*len(e.packed) <= f.task.Size(e.state)
 }
 
-// size adds what the runtime keeps around a state.
+// stateOf decodes the state of an entry that is packed, and leaves it so.
+func (f *fold[S, D]) stateOf(e *entry[S]) (*S, error) {
+	if e.state != nil {
+		return e.state, nil
+	}
+	s, err := f.task.Decode(e.packed)
+	if err != nil {
+		return nil, fmt.Errorf("unpack the state of %q: %w", e.key, err)
+	}
+	return s, nil
+}
+
+// unpack brings the state back. What it was packed as stays until it changes.
+func (f *fold[S, D]) unpack(e *entry[S]) error {
+	if e.state != nil {
+		return nil
+	}
+	s, err := f.stateOf(e)
+	if err != nil {
+		return err
+	}
+	e.state = s
+	f.entries.loosen(e)
+	f.entries.resize(e, f.size(e))
+	return nil
+}
+
+func (f *fold[S, D]) shrink(limit int64, most int) { f.entries.shrink(limit, most, f.pack) }
+
+func (f *fold[S, D]) encode(dst []byte, e *entry[S]) []byte {
+	dst = e.envelope.encode(dst)
+	if e.packed != nil {
+		return append(dst, e.packed...)
+	}
+	return f.task.Encode(dst, e.state)
+}
+
+// overhead is the entry, its places in the index and in lists, and its wake-up.
+const overhead = 208
+
+// size adds what the runtime keeps around a state that is not packed.
 func (f *fold[S, D]) size(e *entry[S]) uint32 {
-	const overhead = 176 // the entry, its places in the index and in lists, its wake-up
-	return uint32(f.task.Size(e.state) + len(e.key) + overhead)
+	return uint32(f.task.Size(e.state) + len(e.packed) + len(e.key) + overhead)
 }

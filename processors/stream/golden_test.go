@@ -80,7 +80,7 @@ func TestStoreOfFormat1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := string(f.task.Encode(nil, e.state)), string(f.task.Encode(nil, o)); got != want {
+		if got, want := encodedState(t, f, e), string(f.task.Encode(nil, o)); got != want {
 			t.Errorf("state of %s: got %s, want %s", key, got, want)
 		}
 	}
@@ -106,7 +106,7 @@ func writeGolden(t *testing.T, log []record) {
 			}
 		}
 		x.flushTo = 2
-		if err := x.flush(1, func(*entry[toyState], []byte) int { return 1 }); err != nil {
+		if err := x.flush(1, func(string, *toyState, []byte) int { return 1 }); err != nil {
 			t.Fatal(err)
 		}
 		f.clean = x.clean

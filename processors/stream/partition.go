@@ -75,7 +75,7 @@ func (x *partition[S, D]) flushable() uint64 { return min(x.flushTo, x.fold.list
 // their size: the longest dirty first, until room is full. It finds the floor
 // that holds once they are committed. What the store does not list yet waits
 // for the next apply.
-func (x *partition[S, D]) flush(room int, publish func(e *entry[S], fold []byte) int) error {
+func (x *partition[S, D]) flush(room int, publish func(key string, s *S, fold []byte) int) error {
 	f := x.fold
 	x.clean = f.clean
 	if x.overdue() {
@@ -90,7 +90,7 @@ func (x *partition[S, D]) flush(room int, publish func(e *entry[S], fold []byte)
 	return nil
 }
 
-func (x *partition[S, D]) flushListed(room int, publish func(e *entry[S], fold []byte) int) (err error) {
+func (x *partition[S, D]) flushListed(room int, publish func(key string, s *S, fold []byte) int) (err error) {
 	f, end := x.fold, x.flushable()
 	it, err := x.store.Dirty(f.clean)
 	if err != nil {
@@ -106,7 +106,11 @@ func (x *partition[S, D]) flushListed(room int, publish func(e *entry[S], fold [
 		if err != nil {
 			return err
 		}
-		room -= publish(e, f.encode(nil, e))
+		s, err := f.stateOf(e)
+		if err != nil {
+			return err
+		}
+		room -= publish(e.key, s, f.encode(nil, e))
 	}
 	x.clean = end
 	return nil

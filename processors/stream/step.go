@@ -37,6 +37,9 @@ func (f *fold[S, D]) step(e *entry[S], in Input, at int64) error {
 			return err
 		}
 	}
+	if err := f.unpack(e); err != nil {
+		return err
+	}
 	f.steps++
 	f.hold(e)
 	var before []byte
@@ -61,6 +64,7 @@ func (f *fold[S, D]) step(e *entry[S], in Input, at int64) error {
 		}
 	}
 	f.touch(e)
+	e.packed = nil
 	if next != 0 && next <= in.Now {
 		next = in.Now + 1 // rule 2: this is what makes the frontier one
 	}

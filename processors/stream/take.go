@@ -433,7 +433,7 @@ func (p *Processor[S, D]) refold(ctx context.Context, x *partition[S, D]) error 
 		if err := x.apply(p.topic, p.c.FoldVersion); err != nil {
 			return err
 		}
-		f.entries.shrink(p.c.decodedMemory()/(2*takesAtOnce), evictions)
+		f.shrink(p.c.decodedMemory()/(2*takesAtOnce), evictions)
 		return p.hook("refolding")
 	}
 	f.count = func(bool, int64) { p.metrics.refolded.Inc() }

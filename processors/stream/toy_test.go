@@ -41,7 +41,7 @@ type toy struct {
 var errBad = errors.New("bad record")
 
 func (*toy) New(key string) *toyState { return &toyState{Key: key} }
-func (*toy) Size(s *toyState) int     { return 100 + 8*len(s.Recent) }
+func (*toy) Size(s *toyState) int     { return 600 + 8*len(s.Recent) }
 
 func (*toy) Encode(dst []byte, s *toyState) []byte {
 	b, err := json.Marshal(s)

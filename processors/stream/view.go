@@ -169,7 +169,11 @@ func (p *Processor[S, D]) look(key string) (encoded []byte, owned bool, err erro
 	if err != nil || !e.exists {
 		return nil, true, err
 	}
-	return p.c.Task.Encode([]byte{}, e.state), true, nil
+	s, err := x.fold.stateOf(e)
+	if err != nil {
+		return nil, true, err
+	}
+	return p.c.Task.Encode([]byte{}, s), true, nil
 }
 
 // endViews answers whoever still waits.
