@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -42,47 +43,71 @@ func (b *bench) costs(ctx context.Context) error {
 	if err := l.produce(ctx, b.cluster, b.id("load")); err != nil {
 		return err
 	}
-	engines := []engine{segue, bare}
-	shares := make([]map[string]time.Duration, len(engines))
-	head := []string{"µs/event"}
-	for i, e := range engines {
+	table := newCosts()
+	for _, e := range []engine{segue, bare} {
 		file := filepath.Join(b.pictures, strings.ReplaceAll(strings.ToLower(e.name), " ", "-")+".prof")
 		if _, err := b.overall(ctx, e, run{id: b.id("run"), load: l, profile: file}); err != nil {
 			return err
 		}
-		text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-traces", file).Output()
-		if err != nil {
-			return fmt.Errorf("read the profile %s: %w", file, err)
+		if err := table.add(ctx, e.name, file, l.events); err != nil {
+			return err
 		}
-		if shares[i], err = attribute(string(text)); err != nil {
-			return fmt.Errorf("read the profile %s: %w", file, err)
-		}
-		head = append(head, e.name+" ("+file+")")
 	}
-	if err := b.cluster.drop(ctx, l.topic); err != nil {
-		return err
-	}
-	t := table{head}
-	names := []string{}
+	table.write(b.out)
+	return b.cluster.drop(ctx, l.topic)
+}
+
+// costs is a table of where CPU time went, with a column for each run.
+type costs struct {
+	head  []string
+	parts [][]float64 // µs per event, as in names
+	names []string
+}
+
+func newCosts() *costs {
+	c := &costs{head: []string{"µs/event"}}
 	for _, p := range parts {
-		names = append(names, p.name)
+		c.names = append(c.names, p.name)
 	}
-	sums := make([]time.Duration, len(engines))
-	for _, name := range append(names, other) {
-		row := []string{name}
-		for i := range engines {
-			sums[i] += shares[i][name]
-			row = append(row, figure(float64(shares[i][name].Nanoseconds())/1e3/float64(l.events)))
-		}
-		t.row(row...)
+	c.names = append(c.names, other)
+	c.parts = make([][]float64, len(c.names))
+	return c
+}
+
+func (c *costs) add(ctx context.Context, run, file string, events int) error {
+	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-traces", file).Output()
+	if err != nil {
+		return fmt.Errorf("read the profile %s: %w", file, err)
 	}
-	row := []string{"together"}
-	for _, sum := range sums {
-		row = append(row, figure(float64(sum.Nanoseconds())/1e3/float64(l.events)))
+	shares, err := attribute(string(text))
+	if err != nil {
+		return fmt.Errorf("read the profile %s: %w", file, err)
 	}
-	t.row(row...)
-	t.write(b.out)
+	c.head = append(c.head, run+" ("+file+")")
+	for i, name := range c.names {
+		c.parts[i] = append(c.parts[i], float64(shares[name].Nanoseconds())/1e3/float64(events))
+	}
 	return nil
+}
+
+func (c *costs) write(w io.Writer) {
+	t := table{c.head}
+	sums := make([]float64, len(c.head)-1)
+	row := func(name string, values []float64) {
+		cells := []string{name}
+		for _, v := range values {
+			cells = append(cells, figure(v))
+		}
+		t.row(cells...)
+	}
+	for i, name := range c.names {
+		for run, v := range c.parts[i] {
+			sums[run] += v
+		}
+		row(name, c.parts[i])
+	}
+	row("together", sums)
+	t.write(w)
 }
 
 const other = "what is left"

@@ -67,6 +67,17 @@ func parseLoad(s string, defaults load) (load, error) {
 	return l, nil
 }
 
+func parseLoads(s string, defaults load) (loads []load, err error) {
+	for _, s := range strings.Split(s, ",") {
+		l, err := parseLoad(s, defaults)
+		if err != nil {
+			return nil, err
+		}
+		loads = append(loads, l)
+	}
+	return loads, nil
+}
+
 func parseCount(s string) (int, error) {
 	factor := 1.0
 	switch {

@@ -44,6 +44,7 @@ type bench struct {
 	began   time.Time
 
 	loads    []load
+	shops    []load
 	rounds   int
 	seed     uint64
 	gogc     string
@@ -86,6 +87,7 @@ func compare() error {
 		seed       = flag.Uint64("seed", 1, "of the workload")
 		rounds     = flag.Int("rounds", 3, "how often engines take turns")
 		gogc       = flag.String("gogc", cmp.Or(os.Getenv("GOGC"), "200"), "GOGC of our processes")
+		shops      = flag.String("shops", "10k*300k@1GiB,100k*1M@1GiB", "shops for station: CUSTOMERS[*EVENTS][@MEMORY]")
 		large      = flag.Bool("large", false, "measure 10M customers too, and the station at 1M; wants 10 GB of disk and half an hour more")
 		pictures   = flag.String("pictures", "bin/benchmarks", "`FOLDER` for pictures and profiles")
 		kills      = flag.Int("kills", 5, "how often Segue is killed for restore")
@@ -96,12 +98,15 @@ func compare() error {
 	defaults.Seed = *seed
 
 	b := &bench{out: os.Stdout, began: time.Now(), rounds: *rounds, seed: *seed, gogc: *gogc, large: *large, pictures: *pictures, kills: *kills, seconds: *seconds}
-	for _, s := range strings.Split(*loads, ",") {
-		l, err := parseLoad(s, defaults)
-		if err != nil {
-			return err
-		}
-		b.loads = append(b.loads, l)
+	if *large {
+		*shops += ",1M*6M@4GiB"
+	}
+	var err error
+	if b.loads, err = parseLoads(*loads, defaults); err != nil {
+		return err
+	}
+	if b.shops, err = parseLoads(*shops, defaults); err != nil {
+		return err
 	}
 	wanted, err := chosen(flag.Args())
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -28,17 +29,16 @@ func (b *bench) station(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sizes := []workload.Shop{b.shop(10_000, 300_000), b.shop(100_000, 1_000_000)}
-	if b.large {
-		sizes = append(sizes, b.shop(1_000_000, 6_000_000))
-	}
-	t := table{{"customers", "events", "profile, B", "wake-ups/event", "µs CPU/event, whole", "until committed", "second half", "fold alone", "resident, MB", "broker µs/event", "to Kafka, B/event"}}
+	t := table{{"customers", "events", "memory, MiB", "profile, B", "wake-ups/event", "µs CPU/event, whole", "until committed", "second half", "fold alone", "resident, MB", "broker µs/event", "to Kafka, B/event"}}
 	whole, alone := line{name: "whole process"}, line{name: "fold alone"}
-	for _, shop := range sizes {
+	where := newCosts()
+	for _, l := range b.shops {
+		shop := b.shop(l.Customers, l.events)
+		file := filepath.Join(b.pictures, "station-"+workload.Count(shop.Customers)+".prof")
 		var wholes, committed, warm, folds, peaks, broker, kafka series
 		var fold folded
 		for range b.rounds {
-			c, err := b.runStation(ctx, shop, pb)
+			c, err := b.runStation(ctx, shop, l.memory, pb, file)
 			if err != nil {
 				return err
 			}
@@ -49,12 +49,17 @@ func (b *bench) station(ctx context.Context) error {
 			wholes, committed, warm, folds = append(wholes, c.whole), append(committed, c.committed), append(warm, c.warm), append(folds, fold.cpu)
 			peaks, broker, kafka = append(peaks, c.peak), append(broker, c.broker), append(kafka, c.kafka)
 		}
-		t.row(workload.Count(shop.Customers), workload.Count(shop.Events), figure(fold.profile), figure(fold.wakes), wholes.String(), committed.String(), warm.String(), folds.String(),
+		if err := where.add(ctx, workload.Count(shop.Customers)+" customers", file, shop.Events); err != nil {
+			return err
+		}
+		t.row(workload.Count(shop.Customers), workload.Count(shop.Events), fmt.Sprint(l.memory>>20), figure(fold.profile), figure(fold.wakes), wholes.String(), committed.String(), warm.String(), folds.String(),
 			peaks.String(), broker.String(), kafka.String())
 		whole.add(float64(shop.Customers), wholes.median())
 		alone.add(float64(shop.Customers), folds.median())
 	}
 	t.write(b.out)
+	fmt.Fprintln(b.out, "Where the last round's CPU time went, by profile, as for the plain fold.")
+	where.write(b.out)
 	if err := b.chart("station-by-customers.svg", "The customer station by customers", "customers", "µs CPU/event", whole, alone); err != nil {
 		return err
 	}
@@ -70,7 +75,7 @@ func (b *bench) bySegments(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c, err := b.runStation(ctx, shop, pb)
+		c, err := b.runStation(ctx, shop, 1<<30, pb, "")
 		if err != nil {
 			return err
 		}
@@ -116,8 +121,8 @@ func shopPlaybook(segments int) (*playbook.Playbook, error) {
 }
 
 // runStation writes a shop's events to topics of their own, and runs the station
-// over them.
-func (b *bench) runStation(ctx context.Context, shop workload.Shop, pb *playbook.Playbook) (cost, error) {
+// over them, profiled to a file unless that is "".
+func (b *bench) runStation(ctx context.Context, shop workload.Shop, memory int64, pb *playbook.Playbook, file string) (cost, error) {
 	prefix := b.id("run") + "-"
 	topics, err := b.createTopics(ctx, prefix, b.cluster.partitions, true)
 	if err != nil {
@@ -133,7 +138,7 @@ func (b *bench) runStation(ctx context.Context, shop workload.Shop, pb *playbook
 	if err != nil {
 		return cost{}, err
 	}
-	r := run{id: prefix, load: load{Workload: shop.Workload, topic: prefix + schemas.Events, memory: 1 << 30}}
+	r := run{id: prefix, load: load{Workload: shop.Workload, topic: prefix + schemas.Events, memory: memory}, profile: file}
 	c, _, err := b.measured(ctx, station, r, total(ends), prefix+schemas.SegmentChanges, prefix+schemas.Deliveries, prefix+schemas.DeadLetters)
 	if err != nil {
 		return c, err
