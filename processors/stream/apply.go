@@ -124,7 +124,7 @@ func (p *Processor[S, D]) shrink() {
 	if len(p.partitions) == 0 {
 		return
 	}
-	share := p.c.decodedMemory() / int64(len(p.partitions))
+	share := p.c.statesMemory() / int64(len(p.partitions))
 	for _, x := range p.partitions {
 		x.fold.shrink(share, evictions/len(p.partitions))
 	}

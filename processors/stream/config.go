@@ -37,7 +37,7 @@ type Config[S, D any] struct {
 	// Dir holds the state, of one process. FS is nil but in tests.
 	Dir string
 	FS  vfs.FS
-	// Memory bounds decoded states, caches and what is to be written; default 512 MiB.
+	// Memory bounds states, caches and what is to be written; default 512 MiB.
 	Memory int64
 
 	// Kafka says how to reach the cluster; it may override the client's other settings.
@@ -138,9 +138,9 @@ func (c *Config[S, D]) complete() error {
 	return nil
 }
 
-// Of the memory, decoded states get most, and most of them may be newer than the
+// Of the memory, states get most, and most of them may be newer than the
 // store: the longer they wait, the fewer times is one written. The rest is for
 // the store, Kafka's buffers and copies.
-func (c *Config[S, D]) decodedMemory() int64 { return c.Memory / 8 * 5 }
-func (c *Config[S, D]) touchedMemory() int64 { return c.decodedMemory() / 8 * 7 }
+func (c *Config[S, D]) statesMemory() int64  { return c.Memory / 8 * 5 }
+func (c *Config[S, D]) touchedMemory() int64 { return c.statesMemory() / 8 * 7 }
 func (c *Config[S, D]) storeMemory() int64   { return c.Memory / 16 * 3 }

@@ -114,7 +114,7 @@ const (
 )
 
 // looseShare is the part of memory for states that are not packed.
-const looseShare = 4
+const looseShare = 16
 
 // shrink packs, and then forgets, what was not used since the hand came by last,
 // until limit holds or so many were looked at. What is newer than the store may

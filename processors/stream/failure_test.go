@@ -350,7 +350,7 @@ func TestStormWithinMemory(t *testing.T) {
 	r.settle(x)
 	r.end(x)
 	r.verdict()
-	if limit := c.decodedMemory(); *most > limit {
+	if limit := c.statesMemory(); *most > limit {
 		t.Errorf("%d bytes were unwritten, want at most %d", *most, limit)
 	}
 }

@@ -252,7 +252,7 @@ func TestAnyHistoryGivesTheSame(t *testing.T) {
 		w.take()
 		for range rapid.IntRange(0, 120).Draw(t, "events") {
 			f := w.x.fold
-			switch event := rapid.SampledFrom([]string{"record", "record", "record", "record", "drain", "drain", "commit", "commit", "apply", "freeze", "save", "write", "land", "flush", "crash", "forget", "lost disk"}).Draw(t, "event"); event {
+			switch event := rapid.SampledFrom([]string{"record", "record", "record", "record", "drain", "drain", "commit", "commit", "apply", "freeze", "save", "write", "land", "flush", "crash", "pack", "forget", "lost disk"}).Draw(t, "event"); event {
 			case "record":
 				if f.pos.Next < int64(len(w.log)) {
 					w.try(f.record(t.Context(), w.log[f.pos.Next]))
@@ -270,6 +270,8 @@ func TestAnyHistoryGivesTheSame(t *testing.T) {
 				w.background(event)
 			case "flush":
 				w.x.flushTo = rapid.Uint64Range(0, f.nextDirty).Draw(t, "number")
+			case "pack":
+				f.shrink(f.entries.ring.bytes, evictions)
 			case "forget":
 				f.shrink(0, evictions)
 			case "crash":

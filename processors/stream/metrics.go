@@ -62,7 +62,7 @@ func newMetrics(r prometheus.Registerer, name string, w *watch) (*metrics, error
 		compared:     counters("compared_decisions_total", "Decisions of another fold version that were folded again, by result: alike or otherwise.", "result"),
 		pendingWakes: gauge("wakeups_pending", "Keys that asked to be woken."),
 		clockLag:     gauge("clock_lag_seconds", "How far the most quiet partition's clock is behind."),
-		touched:      gauge("unwritten_bytes", "Decoded states that are newer than the store."),
+		touched:      gauge("unwritten_bytes", "States in memory that are newer than the store."),
 		nextWake:     gauge("next_wakeup_seconds", "When the next wake-up is due, from now."),
 		lateness:     prometheus.NewHistogram(histogram("wakeup_lateness_seconds", "How late wake-ups fire.", []float64{.01, .05, .1, .5, 1, 5, 60, 3600})),
 		seconds: prometheus.NewHistogramVec(histogram("phase_seconds", "Duration by phase: work (a turn of the loop, without what waits for Kafka), produce, end, apply.",

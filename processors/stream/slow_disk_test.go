@@ -107,7 +107,7 @@ func TestSlowDiskPausesTheInput(t *testing.T) {
 	r.end(x)
 	r.verdict()
 	most := *unwritten
-	if limit := c.decodedMemory(); most > limit {
+	if limit := c.statesMemory(); most > limit {
 		t.Errorf("%d bytes were unwritten, want at most %d", most, limit)
 	}
 	if most < c.touchedMemory()/2 {

@@ -427,13 +427,13 @@ func readToEnd(ctx context.Context, c cluster, topic string, id int32, take func
 func (p *Processor[S, D]) refold(ctx context.Context, x *partition[S, D]) error {
 	f, want := x.fold, x.committed.M
 	f.relieve = func() error {
-		if err := ctx.Err(); err != nil || f.entries.pending < p.c.decodedMemory()/(4*takesAtOnce) {
+		if err := ctx.Err(); err != nil || f.entries.pending < p.c.statesMemory()/(4*takesAtOnce) {
 			return err
 		}
 		if err := x.apply(p.topic, p.c.FoldVersion); err != nil {
 			return err
 		}
-		f.shrink(p.c.decodedMemory()/(2*takesAtOnce), evictions)
+		f.shrink(p.c.statesMemory()/(2*takesAtOnce), evictions)
 		return p.hook("refolding")
 	}
 	f.count = func(bool, int64) { p.metrics.refolded.Inc() }
