@@ -41,11 +41,11 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 		}
 		pending := x.fold.entries.pending
 		waiting += pending
-		if largest == nil || pending > largest.fold.entries.pending {
+		if x.mayTakeOff() && (largest == nil || pending > largest.fold.entries.pending) {
 			largest = x
 		}
 	}
-	if waiting >= bound/4*3 { // ahead of its time
+	if waiting >= bound/4*3 && largest != nil { // ahead of its time
 		if err := p.takeOff(largest); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 
 // takeOff begins the write-back of a partition, if it may.
 func (p *Processor[S, D]) takeOff(x *partition[S, D]) error {
-	if x.fold.flight != nil || x.outs > 0 || x.fresh || !x.unapplied() {
+	if !x.mayTakeOff() {
 		return nil
 	}
 	wait := p.c.ApplyInterval

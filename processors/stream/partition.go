@@ -122,6 +122,12 @@ func (x *partition[S, D]) unapplied() bool {
 	return f.flight != nil || len(f.entries.touched) > 0 || f.pos != x.stored || f.clean != f.cleaned
 }
 
+// mayTakeOff reports whether there is something to write back that may be: only
+// what is committed.
+func (x *partition[S, D]) mayTakeOff() bool {
+	return x.fold.flight == nil && x.outs == 0 && !x.fresh && x.unapplied()
+}
+
 // touchedBytes is how much memory waits for the store.
 func (x *partition[S, D]) touchedBytes() int64 {
 	n := x.fold.entries.pending
