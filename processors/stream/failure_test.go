@@ -345,7 +345,7 @@ func TestStormWithinMemory(t *testing.T) {
 	m := newMachine("a")
 	c := r.config(m)
 	c.Memory = 4 << 20 // half of it may be unwritten: some 3,000 customers
-	c.ApplyInterval, c.DrainBudget = time.Hour, 1000
+	c.ApplyInterval, c.DrainBudget = time.Hour, 200
 	x, most := r.startWatched(c)
 	r.settle(x)
 	r.end(x)
