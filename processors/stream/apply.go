@@ -34,6 +34,9 @@ func (p *Processor[S, D]) applyDue(now time.Time) error {
 	waiting := int64(0)
 	var largest *partition[S, D]
 	for _, x := range p.partitions {
+		if x.far && x.fold.pos.Next >= x.goal {
+			x.far, x.applyAt = false, now // or a crash now had the whole backlog folded again
+		}
 		if !now.Before(x.applyAt) {
 			if err := p.takeOff(x); err != nil {
 				return err

@@ -368,3 +368,30 @@ func (c *cuttable) Write(b []byte) (int, error) {
 	}
 	return c.Conn.Write(b)
 }
+
+// Who dies just after a long backlog does not fold it again: it is brought to the
+// store as soon as it ends.
+func TestBacklogIsWrittenAtItsEnd(t *testing.T) {
+	r := newRig(t, streamtest.Fake(t), 1)
+	r.fill(1, 500)
+	m := newMachine("a")
+	c := slow(r.config(m))
+	c.Hook = func(step string) error {
+		if step == "applied" {
+			return errCrash
+		}
+		return nil
+	}
+	x := r.start(c)
+	select {
+	case <-x.done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing is brought to the store, want the backlog")
+	}
+	x = r.start(slow(r.config(m)))
+	r.settle(x)
+	if n := refolded(x.p.metrics); n > float64(c.MaxPoll) {
+		t.Errorf("%v records and wake-ups were folded again, want no more than a poll of %d", n, c.MaxPoll)
+	}
+	r.verdict()
+}

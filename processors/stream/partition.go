@@ -23,6 +23,7 @@ type partition[S, D any] struct {
 	outs  int   // outputs since the last commit
 	limit int64 // how far it can be read, as of the last fetch
 	goal  int64 // the end of the log when it was taken: up to date from there on
+	far   bool  // it was far from there, and is not there yet
 
 	marks   []mark   // when the dirty number was what
 	flushTo uint64   // entries with a smaller number are to be flushed

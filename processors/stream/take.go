@@ -198,6 +198,7 @@ func (p *Processor[S, D]) goLive(x *partition[S, D]) {
 	}
 	x.applyAt = p.now().Add(p.c.ApplyInterval * time.Duration(1+int(x.id)%16) / 16) // not all at once
 	x.limit = f.pos.Next
+	x.far = x.goal-x.limit > int64(p.c.MaxPoll)
 	x.flushTo = f.nextDirty // lives that are all shorter than FlushAfter would never flush
 	i, _ := p.search(x.id)
 	p.partitions = slices.Insert(p.partitions, i, x)
