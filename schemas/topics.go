@@ -14,6 +14,7 @@ const (
 	Profiles       = "profiles"
 	Deliveries     = "deliveries"
 	Attempts       = "attempts"
+	Catalog        = "catalog"
 	Playbooks      = "playbooks"
 	DeadLetters    = "dead-letters"
 )
@@ -54,6 +55,8 @@ var Topics = []Topic{
 		New: func() proto.Message { return new(DeliveryCommand) }, Carries: "messages to send now, and cancellations"},
 	{Name: Attempts, Key: "delivery", Partitioned: true, Compact: true,
 		New: func() proto.Message { return new(Attempt) }, Carries: "the sender's note before it hands a mail over"},
+	{Name: Catalog, Key: "product", Compact: true,
+		New: func() proto.Message { return new(CatalogProduct) }, Carries: "what the shop sells, and how much of it there is"},
 	{Name: Playbooks, Key: "id@version", Compact: true,
 		New: func() proto.Message { return new(PlaybookVersion) }, Carries: "playbook versions with all they need"},
 	{Name: DeadLetters, Key: "as the source", Retention: 30 * day,

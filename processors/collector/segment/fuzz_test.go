@@ -342,3 +342,38 @@ func slowProductAdded(said, properties map[string]any, now int64) (*schemas.Even
 	}
 	return e, ok
 }
+
+// FuzzCatalog: what is taken is whole, within bounds, and encodes.
+func FuzzCatalog(f *testing.F) {
+	for _, s := range []string{`{"products":[{"product_id":"mug","name":"Mug","price":"12.50","currency":"GBP","stock":7,"url":"https://shop.example/mug"}]}`,
+		`{"products":[{"sku":"mug","removed":true}]}`, `{"products":[{"id":"\ud800","name":"x"}]}`, `{"products":[0]}`, `{"products":null}`, `[]`, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		listings, err := ReadCatalog(body, Receipt{At: 1, Source: "shop"})
+		if err != nil && listings != nil {
+			t.Fatalf("got %d products and %v", len(listings), err)
+		}
+		for _, l := range listings {
+			if l.ID == "" || len(l.ID) > maxID {
+				t.Fatalf("id of %d bytes", len(l.ID))
+			}
+			if l.Product == nil {
+				continue
+			}
+			again := new(schemas.CatalogProduct)
+			if err := schemas.Decode(schemas.Encode(l.Product), again); err != nil {
+				t.Fatal(err)
+			}
+			p := again.GetProduct()
+			if p.GetId() != l.ID || p.GetName() == "" || p.GetPriceMicros() < 0 || p.GetQuantity() != 0 || again.GetStock() < 0 || again.GetStock() > maxCount {
+				t.Fatalf("took %v", again)
+			}
+			for _, address := range []string{p.GetUrl(), p.GetImageUrl()} {
+				if address != "" && !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "http://") {
+					t.Fatalf("address %q", address)
+				}
+			}
+		}
+	})
+}

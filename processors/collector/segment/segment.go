@@ -14,6 +14,9 @@
 //	track        → by its name (names.go): View, CartChange, Order, OrderCancelled,
 //	               Engagement, Rejection, Subscription, Ticket; any other Named
 //
+// Beside it, what is not Segment's: a body of products becomes records of the
+// catalog (catalog.go).
+//
 // Names of events are those of Ecommerce Spec V2; V1's become V2's, and case and
 // separators do not matter. What decides (ids, money, counts, times) must be
 // right; what only decorates (addresses of pictures) is left out when it is not,

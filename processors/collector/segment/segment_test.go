@@ -12,12 +12,13 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"segue/schemas"
 )
 
 // The files of testdata are bodies and what comes of them; take tells the notes
-// as well. testdata/spec holds each event that the specification documents, as it
+// as well, and catalog reads products. testdata/spec holds each event that the specification documents, as it
 // does: in full, then with less. After a change: go test -rewrite.
 func TestRead(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -32,6 +33,10 @@ func TestRead(t *testing.T) {
 					d.Fatalf(t, "at: %v", err)
 				}
 				r = Receipt{At: received.UnixMilli(), Source: "shop", NewID: func() string { return "new" }}
+			}
+			if d.Cmd == "catalog" {
+				listings, err := ReadCatalog([]byte(d.Input), Receipt{Source: "shop"})
+				return list(t, listings, err)
 			}
 			b, err := Read(endpoint, []byte(d.Input))
 			if err != nil {
@@ -112,14 +117,41 @@ func show(t *testing.T, events []*schemas.Event, err error) string {
 	}
 	var out bytes.Buffer
 	for _, e := range events {
-		line, err := protojson.Marshal(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Compact(&out, line); err != nil {
-			t.Fatal(err)
-		}
+		out.Write(compact(t, e))
 		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+// compact is m as JSON without the spaces that protojson puts in at random.
+func compact(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	line, err := protojson.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := json.Compact(&out, line); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func list(t *testing.T, listings []Listing, err error) string {
+	t.Helper()
+	if err != nil || len(listings) == 0 {
+		return show(t, nil, err)
+	}
+	var out strings.Builder
+	for _, l := range listings {
+		line := []byte("gone")
+		if l.Product != nil {
+			line = compact(t, l.Product)
+		}
+		out.WriteString(l.ID + " " + string(line) + "\n")
+		for _, n := range l.Notes {
+			out.WriteString(n.Field + ": " + n.Costs + "\n")
+		}
 	}
 	return out.String()
 }
