@@ -16,16 +16,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"segue/processors/collector"
 )
 
 // admin is what operators ask a process: whether it lives, whether it is ready,
-// its metrics, and what it knows of a customer.
+// its metrics, and what it knows of a customer and of the last calls.
 type admin struct {
 	listener net.Listener
 	token    string
 	registry *prometheus.Registry
 	// customers answers GET /customers/{id}; nil where no customer station runs.
 	customers http.HandlerFunc
+	// debug answers GET /debug/calls; nil where no collector runs.
+	debug http.HandlerFunc
 
 	mu    sync.Mutex
 	ready map[string]string    // station → why it is not ready; "" when it is
@@ -84,6 +88,10 @@ func (a *admin) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	if a.customers != nil {
 		mux.Handle("GET /customers/{id}", a.personal(a.customers))
+	}
+	if a.debug != nil {
+		mux.Handle("GET /debug/calls", a.personal(a.debug))
+		mux.Handle("GET /debug/", collector.DebugPage())
 	}
 	return mux
 }

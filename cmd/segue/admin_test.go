@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What is known of a customer is shown on loopback, or to who has the token;
+// What is known of a customer, and what arrived of them, is shown on loopback, or to who has the token;
 // a page that points a name of its own at loopback gets nothing.
 func TestWhoIsShownACustomer(t *testing.T) {
 	for _, tc := range []struct {
@@ -32,16 +32,19 @@ func TestWhoIsShownACustomer(t *testing.T) {
 			}
 			defer a.listener.Close()
 			a.customers = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.PathValue("id")) }
+			a.debug = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ada") }
 
-			r := httptest.NewRequest(http.MethodGet, "/customers/ada", nil)
-			r.Host = tc.host
-			if tc.showing != "" {
-				r.Header.Set("Authorization", tc.showing)
-			}
-			w := httptest.NewRecorder()
-			a.handler().ServeHTTP(w, r)
-			if w.Code != tc.want || !strings.Contains(w.Body.String(), tc.says) {
-				t.Errorf("GET /customers/ada: got %d %q, want %d %q", w.Code, w.Body, tc.want, tc.says)
+			for _, path := range []string{"/customers/ada", "/debug/calls"} {
+				r := httptest.NewRequest(http.MethodGet, path, nil)
+				r.Host = tc.host
+				if tc.showing != "" {
+					r.Header.Set("Authorization", tc.showing)
+				}
+				w := httptest.NewRecorder()
+				a.handler().ServeHTTP(w, r)
+				if w.Code != tc.want || !strings.Contains(w.Body.String(), tc.says) {
+					t.Errorf("GET %s: got %d %q, want %d %q", path, w.Code, w.Body, tc.want, tc.says)
+				}
 			}
 		})
 	}

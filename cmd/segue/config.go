@@ -85,6 +85,10 @@ type Collector struct {
 	Listen string `koanf:"listen"`
 	// WriteKeys are keys and the name of the source that each stands for.
 	WriteKeys map[string]string `koanf:"write_keys" secret:"true"`
+	// CatalogKeys are the same for POST /v1/catalog.
+	CatalogKeys map[string]string `koanf:"catalog_keys" secret:"true"`
+	// MaxInFlight bounds the bodies that are read, or wait for Kafka.
+	MaxInFlight Size `koanf:"max_in_flight"`
 }
 
 // Customer keeps the profiles.
@@ -163,6 +167,8 @@ const (
 	minSecret = 16
 	// minMemory holds the buffers that a customer station cannot do without.
 	minMemory Size = 64 << 20
+	// minInFlight holds a few bodies of the largest size.
+	minInFlight Size = 2 << 20
 )
 
 // DefaultConfig is what holds where nothing is set.
@@ -170,7 +176,7 @@ func DefaultConfig() Config {
 	return Config{
 		Kafka:     Kafka{Brokers: []string{"127.0.0.1:9092"}},
 		Topics:    Topics{Partitions: 16, ReplicationFactor: -1},
-		Collector: Collector{Listen: "127.0.0.1:8080"},
+		Collector: Collector{Listen: "127.0.0.1:8080", MaxInFlight: 32 << 20},
 		Customer:  Customer{Dir: "segue-state", Memory: 512 << 20},
 		Sender: Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8, MailsPerConnection: 100},
 			WarmUp: WarmUp{PerDay: []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000}}},
@@ -215,6 +221,7 @@ func (c *Config) Validate() (wrong []invalid) {
 		check(len(secret) >= minSecret, "links.secrets", "(secret)", fmt.Sprintf("%d bytes or more, each", minSecret))
 	}
 	address("collector.listen", c.Collector.Listen)
+	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
 	check(c.Customer.Dir != "", "customer.dir", c.Customer.Dir, "a folder")
 	check(c.Customer.Memory >= minMemory, "customer.memory", c.Customer.Memory, minMemory.String()+" or more")
 	address("sender.smtp.address", c.Sender.SMTP.Address)

@@ -34,6 +34,8 @@ type process struct {
 	ready   func(ok bool, why string)
 	// serveCustomers sets what answers GET /customers/{id}.
 	serveCustomers func(http.HandlerFunc)
+	// serveDebug sets what answers GET /debug/calls.
+	serveDebug func(http.HandlerFunc)
 }
 
 func newRunCommand() *cobra.Command {
@@ -53,7 +55,8 @@ With --embedded they bring a broker of their own, made for tests: use it to try
 Segue, not in production. It listens at kafka.brokers, so that segue tail and
 the other commands find it, and creates the topics by itself.
 
-/metrics, /healthz, /readyz and /customers/{id} are served at admin.listen.`,
+/metrics, /healthz, /readyz, /customers/{id} and /debug/, which shows a
+collector's last calls, are served at admin.listen.`,
 		Example: `  segue run all --embedded ./data
   segue run collector --brokers kafka-1:9092,kafka-2:9092
   SEGUE_ADMIN_TOKEN=… segue run customer --admin 0.0.0.0:9090 --memory 2GiB`,
@@ -75,7 +78,7 @@ the other commands find it, and creates the topics by itself.
 	}
 	flags := cmd.Flags()
 	settingFlag(flags, "embedded", "kafka.embedded", "`DIR` of a broker inside this process: for trying, not for production")
-	settingFlag(flags, "admin", "admin.listen", "`HOST:PORT` of metrics, health and customers")
+	settingFlag(flags, "admin", "admin.listen", "`HOST:PORT` of metrics, health, customers and debug")
 	settingFlag(flags, "listen", "collector.listen", "`HOST:PORT` of the collector")
 	settingFlag(flags, "memory", "customer.memory", "`SIZE` that a process with a customer station may take, as 2GiB")
 	settingFlag(flags, "accept-refold", "customer.accept_refold", "decide again what another version had decided before a crash")
@@ -139,6 +142,7 @@ func runStations(ctx context.Context, l *loaded, picked []station, logTo io.Writ
 			metrics:        prometheus.WrapRegistererWith(prometheus.Labels{"station": s.name}, admin.registry),
 			ready:          admin.readiness(s.name),
 			serveCustomers: func(h http.HandlerFunc) { admin.customers = h },
+			serveDebug:     func(h http.HandlerFunc) { admin.debug = h },
 		})
 		if err != nil {
 			errs = append(errs, ofStation(s.name, err))

@@ -19,7 +19,7 @@ import (
 
 // stations are the processors of the path, in its order.
 var stations = []station{
-	{"collector", "HTTP → events: what shoppers do, opens, clicks, unsubscribe", startCollector},
+	{"collector", "HTTP → events, catalog: what shoppers do, opens, clicks, products", startCollector},
 	{"customer", "events → segment-changes, deliveries, profiles: the fold", startCustomer},
 	{"sender", "deliveries → SMTP → events: one outcome for each", startSender},
 }
@@ -33,12 +33,14 @@ func startCollector(p process) (func(context.Context) error, error) {
 		return nil, err
 	}
 	s, err := collector.New(collector.Config{
-		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, Links: keys,
-		Kafka: p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
+		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys,
+		MaxInFlightBytes: int64(p.Collector.MaxInFlight),
+		Kafka:            p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
 	if err != nil {
 		return nil, err
 	}
+	p.serveDebug(s.ServeDebug)
 	p.log.Info("collecting", "url", "http://"+s.Addr().String())
 	return s.Run, nil
 }
@@ -130,6 +132,7 @@ func (l *loaded) forTrying() error {
 	fill("instance", func() { l.Instance = "embedded" })
 	fill("customer.dir", func() { l.Customer.Dir = filepath.Join(dir, "customer") })
 	fill("collector.write_keys", func() { l.Collector.WriteKeys = map[string]string{tryingKey: "trying"} })
+	fill("collector.catalog_keys", func() { l.Collector.CatalogKeys = map[string]string{tryingKey: "trying"} })
 	fill("links.url", func() { l.Links.URL = "http://" + l.Collector.Listen })
 	var err error
 	fill("links.secrets", func() {

@@ -1,17 +1,15 @@
 package collector
 
 import (
-	"compress/gzip"
-	"crypto/rand"
-	"crypto/sha256"
+	crypto "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -19,7 +17,8 @@ import (
 	"segue/processors/collector/segment"
 )
 
-// retryAfter is what a 503 asks for, in seconds.
+// retryAfter is what a 503 asks for, in seconds; a 429 asks for up to that, so
+// that not all come back at once.
 const retryAfter = 5
 
 // maxDrain is how much of a refused body is read and thrown away.
@@ -31,17 +30,33 @@ func (s *Station) routes() http.Handler {
 		counted := s.metrics.requests.MustCurryWith(prometheus.Labels{"path": path})
 		mux.Handle(pattern, promhttp.InstrumentHandlerCounter(counted, h))
 	}
-	for _, endpoint := range []string{"batch", "track", "identify", "page", "screen", "alias"} {
+	for endpoint, short := range endpoints {
 		path := "/v1/" + endpoint
-		handle("POST "+path, path, func(w http.ResponseWriter, r *http.Request) { s.serveCall(w, r, endpoint) })
+		call := anyOrigin(func(w http.ResponseWriter, r *http.Request) {
+			s.serve(w, r, path, func() *taken { return s.take(r, endpoint) })
+		})
+		for _, spelt := range []string{endpoint, short} {
+			if spelt != "" {
+				handle("POST /v1/"+spelt, path, call)
+				handle("OPTIONS /v1/"+spelt, path, anyOrigin(preflight))
+			}
+		}
 	}
+	handle("POST /v1/catalog", "/v1/catalog", func(w http.ResponseWriter, r *http.Request) {
+		s.serve(w, r, "/v1/catalog", func() *taken { return s.takeCatalog(r) })
+	})
+	handle("GET /v1/projects/{key}/settings", "/v1/projects/", anyOrigin(s.serveSettings))
 	// A pattern of GET takes HEAD as well.
 	handle("GET /o/{token}", "/o/", s.serveOpen)
 	handle("GET /c/{token}", "/c/", s.serveClick)
 	handle("GET /u/{token}", "/u/", s.serveUnsubscribePage)
 	handle("POST /u/{token}", "/u/", s.serveUnsubscribe)
-	return mux
+	return s.brief(mux)
 }
+
+// endpoints are the calls of the API, each with the short path of browsers.
+var endpoints = map[string]string{"batch": "b", "track": "t", "identify": "i", "page": "p", "screen": "s", "alias": "a", "group": "g",
+	"import": ""}
 
 // answer is the body of every answer of the API.
 type answer struct {
@@ -64,50 +79,81 @@ func (a *answer) write(w http.ResponseWriter) {
 		h.Set("WWW-Authenticate", `Basic realm="write key as user"`)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", strconv.Itoa(1+rand.IntN(retryAfter)))
 	}
 	w.WriteHeader(a.status)
 	_ = json.NewEncoder(w).Encode(a) // whoever asked may be gone
 }
 
-func (s *Station) serveCall(w http.ResponseWriter, r *http.Request, endpoint string) {
-	a := s.take(r, endpoint)
+// taken is what became of one call to the API.
+type taken struct {
+	*answer
+	source string
+	bytes  int
+	items  []understood
+}
+
+// serve answers a call to the API, and keeps it for GET /debug.
+func (s *Station) serve(w http.ResponseWriter, r *http.Request, path string, take func() *taken) {
+	t := take()
+	s.debug.keep(r, path, s.config.Clock.Now(), t)
 	// Who is still sending would see a broken connection, not the answer.
 	_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
-	a.write(w)
+	t.write(w)
 }
 
 // take brings one body in.
-func (s *Station) take(r *http.Request, endpoint string) *answer {
+func (s *Station) take(r *http.Request, endpoint string) *taken {
+	t := new(taken)
 	key, shown := headerKey(r)
-	source, known := s.source(key)
-	if shown && !known {
-		return unauthorized(shown)
+	known := false
+	if t.source, known = s.writeKeys.of(key); shown && !known {
+		return t.with(unauthorized(shown))
 	}
-	bytes, release, refused := s.read(r)
+	bytes, held, refused := s.read(r)
 	if refused != nil {
-		return refused
+		return t.with(refused)
 	}
 	handedOver := false
 	defer func() {
 		if !handedOver {
-			release()
+			held.giveBack()
 		}
 	}()
+	t.bytes = len(bytes)
 	body, err := segment.Read(endpoint, bytes)
 	if err != nil {
-		return wrong(err)
+		return t.with(wrong(err))
 	}
 	if !shown {
-		if source, known = s.source(body.WriteKey); !known {
-			return unauthorized(body.WriteKey != "")
+		if t.source, known = s.writeKeys.of(body.WriteKey); !known {
+			return t.with(unauthorized(body.WriteKey != ""))
 		}
 	}
-	events, err := body.Events(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: source, NewID: rand.Text})
+	calls, err := body.Take(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source, NewID: crypto.Text})
 	if err != nil {
-		return wrong(err)
+		return t.with(wrong(err))
+	}
+	var all []outgoing
+	for _, c := range calls {
+		t.understand(c)
+		for _, e := range c.Events {
+			all = append(all, s.outgoing(e))
+		}
 	}
 	handedOver = true
-	if err := s.appendAll(events, release); err != nil {
+	return t.with(s.acknowledged(all, held.giveBack))
+}
+
+func (t *taken) with(a *answer) *taken {
+	t.answer = a
+	return t
+}
+
+// acknowledged answers once Kafka has all, or has not acknowledged it in time.
+func (s *Station) acknowledged(all []outgoing, release func()) *answer {
+	if err := s.appendAll(all, release); err != nil {
 		return refusal(http.StatusServiceUnavailable, "Kafka has %v; send the same again", err)
 	}
 	return &answer{status: http.StatusOK, Success: true}
@@ -123,11 +169,6 @@ func headerKey(r *http.Request) (key string, shown bool) {
 		return strings.TrimSpace(token), true
 	}
 	return "", header != ""
-}
-
-func (s *Station) source(key string) (name string, known bool) {
-	name, known = s.sources[sha256.Sum256([]byte(key))]
-	return name, known
 }
 
 func unauthorized(shown bool) *answer {
@@ -151,46 +192,4 @@ func wrong(err error) *answer {
 		}
 	}
 	return &answer{status: status, Problems: problems, Error: "nothing of the body was taken: " + problems.Error()}
-}
-
-// read takes room for a body and reads it, decompressed. release gives the room
-// back and may be called again.
-func (s *Station) read(r *http.Request) (body []byte, release func(), refused *answer) {
-	tooLarge := refusal(http.StatusRequestEntityTooLarge, "body: got more than %d bytes, want at most that", segment.MaxBody)
-	encoding := r.Header.Get("Content-Encoding")
-	room := r.ContentLength
-	switch {
-	case room > segment.MaxBody:
-		return nil, nil, tooLarge
-	case encoding == "gzip" || room < 0:
-		room = segment.MaxBody
-	case encoding != "" && encoding != "identity":
-		return nil, nil, refusal(http.StatusUnsupportedMediaType, "Content-Encoding: got %.40q, want gzip or none", encoding)
-	}
-	if !s.room.TryAcquire(room) {
-		return nil, nil, refusal(http.StatusServiceUnavailable, "too much waits for Kafka; send the same again")
-	}
-	giveBack := sync.OnceFunc(func() { s.room.Release(room) })
-	defer func() {
-		if refused != nil {
-			giveBack()
-		}
-	}()
-	from := io.LimitReader(r.Body, segment.MaxBody+1)
-	if encoding == "gzip" {
-		unzip, err := gzip.NewReader(from)
-		if err != nil {
-			return nil, nil, refusal(http.StatusBadRequest, "body: got no gzip, want what Content-Encoding says: %v", err)
-		}
-		from = io.LimitReader(unzip, segment.MaxBody+1)
-	}
-	body, err := io.ReadAll(from)
-	switch {
-	case len(body) > segment.MaxBody:
-		return nil, nil, tooLarge
-	case err != nil:
-		return nil, nil, refusal(http.StatusBadRequest, "body: read: %v", err)
-	}
-	s.metrics.bytes.Add(float64(len(body)))
-	return body, giveBack, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/schemas"
@@ -14,16 +15,25 @@ import (
 
 var errNotAcknowledged = errors.New("not acknowledged")
 
-// record is e as it goes to Kafka. In virtual time its stamp is the log's time.
-func (s *Station) record(e *schemas.Event) *kgo.Record {
-	return &kgo.Record{Topic: s.topic, Key: []byte(e.GetCustomer()), Value: schemas.Encode(e), Timestamp: s.config.Clock.Now()}
+// outgoing is a record on its way, and who counts it once Kafka has it.
+type outgoing struct {
+	record  *kgo.Record
+	counted prometheus.Counter
 }
 
-// appendAll appends events in order and waits until Kafka has them all. release
+// outgoing is e as it goes to Kafka. In virtual time its stamp is the log's time.
+func (s *Station) outgoing(e *schemas.Event) outgoing {
+	return outgoing{
+		&kgo.Record{Topic: s.topic, Key: []byte(e.GetCustomer()), Value: schemas.Encode(e), Timestamp: s.config.Clock.Now()},
+		s.metrics.events.WithLabelValues(kind(e), e.GetSource()),
+	}
+}
+
+// appendAll appends records in order and waits until Kafka has them all. release
 // gives their room back, once, when Kafka has them or never will; that may be
-// after appendAll has given up: then the events' fate is open.
-func (s *Station) appendAll(events []*schemas.Event, release func()) error {
-	if len(events) == 0 {
+// after appendAll has given up: then the records' fate is open.
+func (s *Station) appendAll(all []outgoing, release func()) error {
+	if len(all) == 0 {
 		release()
 		return nil
 	}
@@ -31,24 +41,19 @@ func (s *Station) appendAll(events []*schemas.Event, release func()) error {
 	acknowledged := make(chan error, 1)
 	var failed atomic.Pointer[error]
 	var left atomic.Int64
-	left.Store(int64(len(events)))
-	s.await(len(events))
-	records := make([]*kgo.Record, len(events))
-	for i, e := range events {
-		records[i] = s.record(e)
-	}
+	left.Store(int64(len(all)))
+	s.await(len(all))
 	// Not the request's context: it must not cut a body in two. And not kgo's
 	// RecordDeliveryTimeout: that goes by the record's stamp, which is not of now
 	// in virtual time.
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.AckTimeout)
 	defer cancel()
-	for i, r := range records {
-		kind, source := kind(events[i]), events[i].GetSource()
-		s.calls.Produce(ctx, r, func(_ *kgo.Record, err error) {
+	for _, o := range all {
+		s.calls.Produce(ctx, o.record, func(_ *kgo.Record, err error) {
 			if err != nil {
 				failed.CompareAndSwap(nil, &err)
 			} else {
-				s.metrics.events.WithLabelValues(kind, source).Inc()
+				o.counted.Inc()
 			}
 			s.kept()
 			if left.Add(-1) > 0 {
@@ -78,11 +83,11 @@ func (s *Station) appendAll(events []*schemas.Event, release func()) error {
 	return err
 }
 
-// await counts events whose promise is to be kept, kept one whose promise was:
+// await counts records whose promise is to be kept, kept one whose promise was:
 // Kafka has it, or never will.
-func (s *Station) await(events int) {
-	s.pending.Add(int64(events))
-	s.promises.Add(events)
+func (s *Station) await(records int) {
+	s.pending.Add(int64(records))
+	s.promises.Add(records)
 }
 
 func (s *Station) kept() {
@@ -103,14 +108,14 @@ func (s *Station) heard(err error) {
 
 // appendClick hands an open or a click to its buffer and does not wait.
 func (s *Station) appendClick(e *schemas.Event) {
-	kind, source := kind(e), e.GetSource()
+	o := s.outgoing(e)
 	s.await(1)
-	s.clicks.TryProduce(context.Background(), s.record(e), func(_ *kgo.Record, err error) {
+	s.clicks.TryProduce(context.Background(), o.record, func(_ *kgo.Record, err error) {
 		defer s.kept()
 		if err != nil {
 			s.metrics.clicksLost.Inc()
 			return
 		}
-		s.metrics.events.WithLabelValues(kind, source).Inc()
+		o.counted.Inc()
 	})
 }

@@ -3,7 +3,10 @@ package collector
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,11 +105,12 @@ func TestLostAcknowledgement(t *testing.T) {
 	}
 }
 
-// What waits for Kafka is bounded: beyond that a call is answered 503 at once,
-// and room is free again when Kafka has what waited.
-func TestTooMuchWaits(t *testing.T) {
+// What is read, or waits for Kafka, is bounded: beyond that a call is answered
+// 429 at once, and room is free again when Kafka has what waited.
+func TestTooMuchAtOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.MaxInFlightBytes = segment.MaxBody })
+	const all = 4 * segment.MaxBody
+	r := newRig(t, func(c *Config) { c.MaxInFlightBytes = all })
 	entered, hold := r.holdProduce()
 	first := make(chan int, 1)
 	go func() {
@@ -114,20 +118,88 @@ func TestTooMuchWaits(t *testing.T) {
 		first <- code
 	}()
 	<-entered
+	const others = all - segment.MaxBody
+	if !r.room.TryAcquire(others) {
+		t.Fatal("there is no room for other calls")
+	}
 	large := `{"batch":[{"type":"track","event":"x","userId":"ada"}],"padding":"`
 	large += strings.Repeat("x", segment.MaxBody-len(large)-2) + `"}`
 	code, body, header := r.post("/v1/batch", large)
-	if code != 503 || !strings.Contains(body, "too much waits for Kafka") || header.Get("Retry-After") != "5" {
-		t.Errorf("while it is full: got %d %s, want 503 at once", code, body)
+	if after, _ := strconv.Atoi(header.Get("Retry-After")); code != 429 || !strings.Contains(body, "too much comes at once") || after < 1 || after > 5 {
+		t.Errorf("while it is full: got %d %s, want 429 at once, with Retry-After from 1 to 5", code, body)
 	}
+	if got := r.room.TryAcquire(segment.MaxBody - 100<<10); !got {
+		t.Error("what was answered 429 has not given its room back")
+	}
+	r.room.Release(segment.MaxBody - 100<<10)
 	close(hold)
 	if code := <-first; code != 200 {
 		t.Errorf("the first call: got %d, want 200", code)
 	}
+	r.room.Release(others)
 	if code, body, _ := r.post("/v1/batch", large); code != 200 {
 		t.Errorf("with room again: got %d %s, want 200", code, body)
 	}
 	r.events(2)
+	if !r.room.TryAcquire(all) {
+		t.Error("room is still taken when nothing waits")
+	}
+}
+
+// Who says that much will come, and sends little, holds room for little.
+func TestDawdlersHoldLittle(t *testing.T) {
+	t.Parallel()
+	const all = 4 * segment.MaxBody
+	r := newRig(t, func(c *Config) { c.MaxInFlightBytes = all })
+	for range 20 {
+		connection, err := net.Dial("tcp", r.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		fmt.Fprintf(connection, "POST /v1/batch HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n{", segment.MaxBody)
+	}
+	for r.connections.Load() < 20 { // they are there
+		runtime.Gosched()
+	}
+	if code, body, _ := r.post("/v1/track", `{"event":"x","userId":"ada"}`); code != 200 {
+		t.Errorf("got %d %s, want 200", code, body)
+	}
+}
+
+// While many connections are open none is kept for a next call, and beyond the
+// bound a new one waits until another ends.
+func TestManyConnections(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.MaxConnections = 2 })
+	if _, _, header := r.post("/v1/track", `{"event":"x","userId":"ada"}`); header.Get("Connection") == "close" {
+		t.Error("one connection of two: it is not kept")
+	}
+	idle, err := net.Dial("tcp", r.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	for r.connections.Load() < 2 {
+		runtime.Gosched()
+	}
+	third := make(chan int, 1)
+	go func() {
+		a, err := (&http.Client{Transport: &http.Transport{}}).Get(r.url + "/u/x")
+		if err != nil {
+			t.Error(err)
+			third <- 0
+			return
+		}
+		_ = a.Body.Close()
+		third <- a.StatusCode
+	}()
+	if code, _, _ := r.do("GET", "/u/x", ""); code != 404 { // by the connection that was kept
+		t.Errorf("got %d, want 404", code)
+	}
+	if code := <-third; code != 404 { // that one is closed now
+		t.Errorf("the third connection: got %d, want 404", code)
+	}
 }
 
 // The station ends while a call waits: it is answered when Kafka has it.

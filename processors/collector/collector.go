@@ -1,19 +1,22 @@
 // Package collector is the front door: what shoppers do and what they do with
 // their mail becomes events.
 //
-//	storefront ─ POST /v1/batch, track, identify, page ─┐
-//	inbox ─ GET /o/… /c/…  POST /u/… ───────────────────┴▶ collector ─▶ events
+//	storefront ─ POST /v1/batch, track, identify, page … ─┐
+//	inbox ─ GET /o/… /c/…  POST /u/… ─────────────────────┴▶ collector ─▶ events
+//	shop ─ POST /v1/catalog ───────────────────────────────▶ collector ─▶ catalog
 //
-// The API is Segment's: a write key as user of Basic, as Bearer or as writeKey
-// in the body; plain JSON or gzip; up to 32 KB a call and 500 KB a batch. Package
-// segment says what becomes of which event.
+// The API is Segment's, with the short paths of its browser client (/v1/t, /v1/b
+// …) and what browsers need (CORS, text/plain, sendBeacon, settings): a write key
+// as user of Basic, as Bearer or as writeKey in the body; plain JSON or gzip; up
+// to 32 KB a call, 500 KB and 2,500 calls a batch. Package segment says what
+// becomes of which event.
 //
 // An answer says what is so. 200: Kafka has every event of the body, on all
-// replicas in sync. 400: what is wrong with which item; 401, 413, 415; 503 with
-// Retry-After: Kafka did not acknowledge in time, or too much waits for it. Of
-// a body that is answered 400 nothing is taken. One that is answered 503 may
-// still arrive: send it again as it is, and the same messageId folds once. A
-// call without messageId has no such protection.
+// replicas in sync. 400: what is wrong with which item; 401, 403, 413, 415; 429
+// with Retry-After: too much comes at once; 503 with Retry-After: Kafka did not
+// acknowledge in time. Of a body that is answered 400 or 429 nothing is taken.
+// One that is answered 503 may still arrive: send it again as it is, and the same
+// messageId folds once. A call without messageId has no such protection.
 //
 // A click is redirected whether Kafka is there or not. Its event, like that of
 // an opened mail, waits in a buffer of its own; what does not fit, or is still
@@ -22,8 +25,9 @@
 //
 // Not obvious: the calls of one customer keep their order. A body's events are
 // appended one after the other by one idempotent producer, or not at all: room
-// for all of them is taken when the body comes in (Config.MaxInFlightBytes) and
-// given back when Kafka has the last one, however the call was answered.
+// is taken while the body comes in (Config.MaxInFlightBytes) and given back when
+// Kafka has the last one, however the call was answered. Who dawdles over a body
+// holds room for no more than came of it.
 package collector
 
 import (
@@ -41,6 +45,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
 
 	"segue/processors/collector/segment"
@@ -61,14 +66,20 @@ type Config struct {
 	// WriteKeys are what storefronts show, each with the name of its source,
 	// which the events carry.
 	WriteKeys map[string]string
-	Links     link.Keys
+	// CatalogKeys are the same for the catalog. Write keys lie open in every
+	// browser, and what the catalog says stands in mails.
+	CatalogKeys map[string]string
+	Links       link.Keys
 	// Clock stamps events; default: the machine's.
 	Clock stream.Clock
 	// AckTimeout is how long a call waits for Kafka; default 10s, at least 1s.
 	AckTimeout time.Duration
 	// MaxInFlightBytes bounds bodies that are read, or wait for Kafka; default
-	// 32 MiB. A body whose length is not known counts as the largest.
+	// 32 MiB. What becomes of a body takes several times its length.
 	MaxInFlightBytes int64
+	// MaxConnections bounds those that are open; default 10000. Beyond it a new
+	// one waits to be accepted, and beyond half of it none is kept for a next call.
+	MaxConnections int
 	// MaxClicks bounds the opens and clicks that wait for Kafka; default 10000.
 	MaxClicks int
 
@@ -99,6 +110,9 @@ func (c *Config) complete() error {
 	if c.MaxInFlightBytes == 0 {
 		c.MaxInFlightBytes = 32 << 20
 	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 10_000
+	}
 	if c.MaxClicks == 0 {
 		c.MaxClicks = 10_000
 	}
@@ -114,12 +128,14 @@ func (c *Config) complete() error {
 	if c.AckTimeout < time.Second {
 		return fmt.Errorf("AckTimeout: got %v, want at least 1s", c.AckTimeout)
 	}
-	if c.MaxInFlightBytes < segment.MaxBody {
-		return fmt.Errorf("MaxInFlightBytes: got %d, want at least %d, which is one body", c.MaxInFlightBytes, segment.MaxBody)
+	if c.MaxInFlightBytes < 4*segment.MaxBody {
+		return fmt.Errorf("MaxInFlightBytes: got %d, want at least %d, for a few bodies", c.MaxInFlightBytes, 4*segment.MaxBody)
 	}
-	for key, source := range c.WriteKeys {
-		if key == "" || source == "" {
-			return errors.New("write keys: got an empty key or source, want both")
+	for _, keys := range []map[string]string{c.WriteKeys, c.CatalogKeys} {
+		for key, source := range keys {
+			if key == "" || source == "" {
+				return errors.New("write keys: got an empty key or source, want both")
+			}
 		}
 	}
 	return nil
@@ -129,13 +145,13 @@ func (c *Config) complete() error {
 type Station struct {
 	config   Config
 	topic    string
+	catalog  string // the topic
 	listener net.Listener
 	server   http.Server
 	metrics  metrics
+	debug    *debug
 
-	// sources are the names of write keys by the keys' hashes, so that looking
-	// one up takes the same time however much of it is right.
-	sources map[[sha256.Size]byte]string
+	writeKeys, catalogKeys sources
 
 	// calls has no bounds of its own: room is what bounds it. clicks is a second
 	// client, so that neither takes the other's place while Kafka is away.
@@ -143,8 +159,26 @@ type Station struct {
 	room          *semaphore.Weighted
 	pending       atomic.Int64
 	promises      sync.WaitGroup // of the same events
+	connections   atomic.Int64
 	// away is set while Kafka does not acknowledge, so that it is said once.
 	away atomic.Bool
+}
+
+// sources are the names of write keys by the keys' hashes, so that looking one
+// up takes the same time however much of it is right.
+type sources map[[sha256.Size]byte]string
+
+func newSources(keys map[string]string) sources {
+	s := sources{}
+	for key, source := range keys {
+		s[sha256.Sum256([]byte(key))] = source
+	}
+	return s
+}
+
+func (s sources) of(key string) (name string, known bool) {
+	name, known = s[sha256.Sum256([]byte(key))]
+	return name, known
 }
 
 func (c *Config) listen() (net.Listener, error) {
@@ -159,11 +193,9 @@ func New(c Config) (*Station, error) {
 	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
-	s := &Station{config: c, topic: c.Prefix + schemas.Events, sources: map[[sha256.Size]byte]string{},
-		room: semaphore.NewWeighted(c.MaxInFlightBytes)}
-	for key, source := range c.WriteKeys {
-		s.sources[sha256.Sum256([]byte(key))] = source
-	}
+	s := &Station{config: c, topic: c.Prefix + schemas.Events, catalog: c.Prefix + schemas.Catalog,
+		writeKeys: newSources(c.WriteKeys), catalogKeys: newSources(c.CatalogKeys),
+		debug: newDebug(), room: semaphore.NewWeighted(c.MaxInFlightBytes)}
 	var err error
 	if s.calls, err = s.producer(kgo.MaxBufferedRecords(math.MaxInt32)); err != nil {
 		return nil, err
@@ -178,8 +210,10 @@ func New(c Config) (*Station, error) {
 		return nil, fmt.Errorf("collector: %w", err)
 	}
 	s.metrics = newMetrics(c.Metrics, func() float64 { return float64(s.Pending()) })
+	s.listener = netutil.LimitListener(s.listener, c.MaxConnections)
 	s.server = http.Server{
 		Handler:           s.routes(),
+		ConnState:         s.connection,
 		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       20 * time.Second,

@@ -42,7 +42,7 @@ type rig struct {
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "shop.events"))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "shop.events"), kfake.SeedTopics(1, "shop.catalog"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	r := &rig{t: t, kafka: cluster, clock: stream.NewVirtualClock(start), keys: keys, http: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	c := Config{Listen: "127.0.0.1:0", Kafka: []kgo.Opt{kgo.SeedBrokers(cluster.ListenAddrs()...)}, Prefix: "shop.",
-		WriteKeys: map[string]string{"k-web": "web", "k-till": "till"}, Links: keys, Clock: r.clock}
+		WriteKeys: map[string]string{"k-web": "web", "k-till": "till"}, CatalogKeys: map[string]string{"k-stock": "stock"}, Links: keys, Clock: r.clock}
 	for _, f := range change {
 		f(&c)
 	}
@@ -109,18 +109,23 @@ func (r *rig) post(path, body string) (int, string, http.Header) {
 // events reads the first n records of the topic; no more may be there.
 func (r *rig) events(n int) []*kgo.Record {
 	r.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(r.kafka.ListenAddrs()...), kgo.ConsumeTopics("shop.events"),
+	if got := r.length(); got != n {
+		r.t.Fatalf("events hold %d records, want %d", got, n)
+	}
+	return r.read("shop.events", n)
+}
+
+// read reads the first n records of a topic.
+func (r *rig) read(topic string, n int) (all []*kgo.Record) {
+	r.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.kafka.ListenAddrs()...), kgo.ConsumeTopics(topic),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer client.Close()
-	if got := r.length(); got != n {
-		r.t.Fatalf("events hold %d records, want %d", got, n)
-	}
 	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
 	defer cancel()
-	var all []*kgo.Record
 	for len(all) < n {
 		fetched := client.PollFetches(ctx)
 		if err := fetched.Err(); err != nil {
@@ -266,8 +271,10 @@ func TestAnswers(t *testing.T) {
 			`{"success":false,"error":"body: got more than 512000 bytes, want at most that"}`},
 		"gzip bomb": {"POST", "/v1/batch", zipped(t, strings.Repeat(" ", 5<<20)), []string{"Authorization", "Bearer k-web", "Content-Encoding", "gzip"}, 413,
 			`{"success":false,"error":"body: got more than 512000 bytes, want at most that"}`},
-		"gzip":      {"POST", "/v1/track", zipped(t, call), []string{"Authorization", "Bearer k-web", "Content-Encoding", "gzip"}, 200, `{"success":true}`},
-		"method":    {"GET", "/v1/track", "", nil, 405, "Method Not Allowed"},
+		"gzip":   {"POST", "/v1/track", zipped(t, call), []string{"Authorization", "Bearer k-web", "Content-Encoding", "gzip"}, 200, `{"success":true}`},
+		"method": {"GET", "/v1/track", "", nil, 405, "Method Not Allowed"},
+		"many calls": {"POST", "/v1/batch", `{"batch":[` + strings.Repeat("0,", segment.MaxItems) + `0]}`, []string{"Authorization", "Bearer k-web"}, 413,
+			`{"success":false,"error":"nothing of the body was taken: batch: got 2501 calls, want at most 2500","problems":[{"item":-1,"field":"batch","got":"2501 calls","want":"at most 2500"}]}`},
 		"elsewhere": {"POST", "/v1/nothing", "", nil, 404, "404 page not found"},
 	} {
 		code, body, _ := r.do(test.method, test.path, test.body, test.header...)
@@ -337,7 +344,7 @@ func value(t *testing.T, c prometheus.Counter) float64 {
 func TestNewRefuses(t *testing.T) {
 	for want, c := range map[string]Config{
 		"collector: AckTimeout: got 10ms, want at least 1s":                           {AckTimeout: 10 * time.Millisecond},
-		"collector: MaxInFlightBytes: got 1, want at least 512000, which is one body": {MaxInFlightBytes: 1},
+		"collector: MaxInFlightBytes: got 1, want at least 2048000, for a few bodies": {MaxInFlightBytes: 1},
 		"collector: write keys: got an empty key or source, want both":                {WriteKeys: map[string]string{"": "web"}},
 		"collector: listen tcp: address nowhere: missing port in address":             {Listen: "nowhere"},
 	} {

@@ -67,12 +67,12 @@ func (s *Station) serveUnsubscribe(w http.ResponseWriter, r *http.Request) {
 	}
 	e := s.event(l)
 	e.Body = &schemas.Event_Subscription{Subscription: &schemas.Subscription{DeliveryId: l.Delivery}}
-	size := int64(len(l.Customer) + len(l.Delivery))
-	if !s.room.TryAcquire(size) {
+	h := &held{room: s.room}
+	if !h.take(callCost) {
 		later.write(w)
 		return
 	}
-	if err := s.appendAll([]*schemas.Event{e}, func() { s.room.Release(size) }); err != nil {
+	if err := s.appendAll([]outgoing{s.outgoing(e)}, h.giveBack); err != nil {
 		later.write(w)
 		return
 	}

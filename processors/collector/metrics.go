@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	requests   *prometheus.CounterVec // path, code
 	events     *prometheus.CounterVec // kind, source
+	products   *prometheus.CounterVec // source
 	bytes      prometheus.Counter
 	ack        prometheus.Histogram
 	clicksLost prometheus.Counter
@@ -20,6 +21,8 @@ func newMetrics(to prometheus.Registerer, pending func() float64) metrics {
 			Name: "segue_collector_requests_total", Help: "Requests answered."}, []string{"path", "code"}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "segue_collector_events_total", Help: "Events that Kafka has acknowledged."}, []string{"kind", "source"}),
+		products: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "segue_collector_products_total", Help: "Products of the catalog that Kafka has acknowledged."}, []string{"source"}),
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "segue_collector_body_bytes_total", Help: "Bytes of bodies read, after decompression."}),
 		ack: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -28,7 +31,7 @@ func newMetrics(to prometheus.Registerer, pending func() float64) metrics {
 		clicksLost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "segue_collector_clicks_lost_total", Help: "Opens and clicks that were answered and whose event is lost."}),
 	}
-	to.MustRegister(m.requests, m.events, m.bytes, m.ack, m.clicksLost,
+	to.MustRegister(m.requests, m.events, m.products, m.bytes, m.ack, m.clicksLost,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "segue_collector_pending_events", Help: "Events that Kafka has not acknowledged yet."}, pending))
 	return m
