@@ -29,7 +29,7 @@ function showSources(sources) {
 const body = (event) => Object.keys(event).find((k) => event[k] !== null && typeof event[k] === "object" && !Array.isArray(event[k])) || "";
 
 function showItem(item) {
-	const became = item.became.map(body).filter((k) => k);
+	const became = item.became.map(body).filter((k) => k && k !== item.type);
 	const notes = (item.notes || []).map((n) => make("li", "", make("code", "", n.field), ": ", n.costs));
 	return make("div", "item",
 		item.customer ? make("span", "who", "→ customer ", make("b", "", item.customer)) : "",
@@ -45,7 +45,7 @@ function showCall(call) {
 	const problems = call.problems || [];
 	return make("article", ok ? "" : "refused",
 		make("div", "head", make("span", "status", String(call.status)), make("b", "", call.path), make("span", "", named(call.source)),
-			make("time", "", new Date(call.at).toLocaleTimeString()), make("span", "", call.bytes + " bytes"),
+			make("time", "", new Date(call.at).toLocaleTimeString()), make("span", "", call.bytes ? call.bytes + " bytes" : ""),
 			make("span", "", call.origin || ""), make("span", "", call.agent || "")),
 		problems.length
 			? make("ul", "error", ...problems.map((p) => make("li", "", make("code", "", p.field), ": got ", p.got, ", want ", p.want)))
