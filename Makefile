@@ -4,9 +4,9 @@
 # make simulate    the runtime against a model of Kafka, faults at every step
 # make chaos       the runtime and its real client, in real time
 # make torture     processes and a real Kafka, killed under load
-# make bench       what it costs, beside Kafka Streams
+# make bench       what it costs, beside Kafka Streams; make bench-collector the front door
 
-.PHONY: build demo test test-kafka race fuzz simulate chaos torture bench check generate clean
+.PHONY: build demo test test-kafka race fuzz simulate chaos torture bench bench-collector check generate clean
 
 build:
 	go build -o bin/segue ./cmd/segue
@@ -45,6 +45,9 @@ torture:
 
 bench:
 	deploy/kafka/run go run ./benchmarks/compare $(BENCH)
+
+bench-collector:
+	deploy/kafka/run go run ./benchmarks/collector $(BENCH)
 
 check:
 	.ci/check
