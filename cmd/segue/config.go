@@ -221,6 +221,10 @@ func (c *Config) Validate() (wrong []invalid) {
 		check(len(secret) >= minSecret, "links.secrets", "(secret)", fmt.Sprintf("%d bytes or more, each", minSecret))
 	}
 	address("collector.listen", c.Collector.Listen)
+	for key := range c.Collector.CatalogKeys {
+		_, open := c.Collector.WriteKeys[key]
+		check(!open, "collector.catalog_keys", "(secret)", "keys that are none of collector.write_keys, which every browser knows")
+	}
 	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
 	check(c.Customer.Dir != "", "customer.dir", c.Customer.Dir, "a folder")
 	check(c.Customer.Memory >= minMemory, "customer.memory", c.Customer.Memory, minMemory.String()+" or more")

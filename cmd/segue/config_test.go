@@ -79,6 +79,8 @@ func TestWrongConfigs(t *testing.T) {
 		{"kafka: {brokers: [nowhere]}", `config.yaml:1: kafka.brokers: got "nowhere", want host:port`},
 		{"customer: {memory: lots}", `config.yaml:1: customer.memory: got lots, want a size such as 256MiB`},
 		{"customer: {memory: 1MiB}", `config.yaml:1: customer.memory: got "1MiB", want 64MiB or more`},
+		{"collector: {max_in_flight: 1MiB}", `config.yaml:1: collector.max_in_flight: got "1MiB", want 2MiB or more`},
+		{"collector: {write_keys: {a: web}, catalog_keys: {a: stock}}", `config.yaml:1: collector.catalog_keys: got "(secret)", want keys that are none of collector.write_keys, which every browser knows`},
 		{"links: {secrets: [short]}", `config.yaml:1: links.secrets: got "(secret)", want 16 bytes or more, each`},
 		{"links: {url: shop.example}", `config.yaml:1: links.url: got "shop.example", want http:// or https://, a host, and no query`},
 		{"admin: {listen: '0.0.0.0:9090'}", `admin.token: got "", want a token, since admin.listen is not loopback and shows personal data`},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"segue/processors/collector/segment"
@@ -352,4 +354,37 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("New = %v, want %s", err, want)
 		}
 	}
+}
+
+// FuzzBody: whatever comes and whatever it says it is, no more is read than may
+// be, and the room is given back.
+func FuzzBody(f *testing.F) {
+	s := &Station{room: semaphore.NewWeighted(4 * segment.MaxBody), metrics: newMetrics(prometheus.NewRegistry(), func() float64 { return 0 })}
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	_, _ = w.Write(bytes.Repeat([]byte(" "), segment.MaxBody+1)) // into memory
+	_ = w.Close()
+	f.Add([]byte(`{"event":"x"}`), "", int64(13))
+	f.Add(z.Bytes(), "gzip", int64(-1))
+	f.Add(z.Bytes()[:20], "gzip", int64(20))
+	f.Add([]byte("x"), "br", int64(1<<40))
+	f.Fuzz(func(t *testing.T, sent []byte, encoding string, length int64) {
+		r := httptest.NewRequest("POST", "/v1/track", bytes.NewReader(sent))
+		r.ContentLength = length
+		r.Header["Content-Encoding"] = []string{encoding}
+		body, held, refused := s.read(r)
+		switch {
+		case refused == nil && (len(body) > segment.MaxBody || encoding != "gzip" && !bytes.Equal(body, sent)):
+			t.Errorf("took %d bytes of %d", len(body), len(sent))
+		case refused != nil && refused.status != 400 && refused.status != 413 && refused.status != 415:
+			t.Errorf("refused with %d: %s", refused.status, refused.Error)
+		case refused == nil:
+			held.giveBack()
+			held.giveBack()
+		}
+		if !s.room.TryAcquire(4 * segment.MaxBody) {
+			t.Fatal("room is still taken")
+		}
+		s.room.Release(4 * segment.MaxBody)
+	})
 }

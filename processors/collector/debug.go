@@ -52,7 +52,8 @@ func (t *taken) list(l segment.Listing) {
 	t.items = append(t.items, u)
 }
 
-// debug holds the last calls of each source; "" is who showed no key of ours.
+// debug holds the last calls of each source, in memory alone; "" is who showed
+// no key of ours.
 type debug struct {
 	mu   sync.Mutex
 	last int64
