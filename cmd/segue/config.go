@@ -87,6 +87,8 @@ type Collector struct {
 	WriteKeys map[string]string `koanf:"write_keys" secret:"true"`
 	// CatalogKeys are the same for POST /v1/catalog.
 	CatalogKeys map[string]string `koanf:"catalog_keys" secret:"true"`
+	// SigningSecrets are of keys whose calls must be signed.
+	SigningSecrets map[string]string `koanf:"signing_secrets" secret:"true"`
 	// MaxInFlight bounds the bodies that are read, or wait for Kafka.
 	MaxInFlight Size `koanf:"max_in_flight"`
 }
@@ -224,6 +226,11 @@ func (c *Config) Validate() (wrong []invalid) {
 	for key := range c.Collector.CatalogKeys {
 		_, open := c.Collector.WriteKeys[key]
 		check(!open, "collector.catalog_keys", "(secret)", "keys that are none of collector.write_keys, which every browser knows")
+	}
+	for key, secret := range c.Collector.SigningSecrets {
+		check(len(secret) >= minSecret, "collector.signing_secrets", "(secret)", fmt.Sprintf("%d bytes or more, each", minSecret))
+		check(c.Collector.WriteKeys[key]+c.Collector.CatalogKeys[key] != "", "collector.signing_secrets", "(secret)",
+			"secrets of keys of collector.write_keys or collector.catalog_keys")
 	}
 	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
 	check(c.Customer.Dir != "", "customer.dir", c.Customer.Dir, "a folder")

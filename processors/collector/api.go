@@ -127,9 +127,13 @@ func (s *Station) take(r *http.Request, endpoint string) *taken {
 		return t.with(wrong(err))
 	}
 	if !shown {
-		if t.source, known = s.writeKeys.of(body.WriteKey); !known {
-			return t.with(unauthorized(body.WriteKey != ""))
+		key = body.WriteKey
+		if t.source, known = s.writeKeys.of(key); !known {
+			return t.with(unauthorized(key != ""))
 		}
+	}
+	if refused := s.unsigned(r, key, bytes); refused != nil {
+		return t.with(refused)
 	}
 	calls, err := body.Take(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source, NewID: crypto.Text})
 	if err != nil {

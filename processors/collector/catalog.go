@@ -26,6 +26,10 @@ func (s *Station) takeCatalog(r *http.Request) *taken {
 		return t.with(refused)
 	}
 	t.bytes = len(body)
+	if refused := s.unsigned(r, key, body); refused != nil {
+		held.giveBack()
+		return t.with(refused)
+	}
 	listings, err := segment.ReadCatalog(body, segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source})
 	if err != nil {
 		held.giveBack()

@@ -7,9 +7,9 @@
 //
 // The API is Segment's, with the short paths of its browser client (/v1/t, /v1/b
 // …) and what browsers need (CORS, text/plain, sendBeacon, settings): a write key
-// as user of Basic, as Bearer or as writeKey in the body; plain JSON or gzip; up
-// to 32 KB a call, 500 KB and 2,500 calls a batch. Package segment says what
-// becomes of which event.
+// as user of Basic, as Bearer or as writeKey in the body, signed where the key has
+// a secret; plain JSON or gzip; up to 32 KB a call, 500 KB and 2,500 calls a
+// batch. Package segment says what becomes of which event.
 //
 // An answer says what is so. 200: Kafka has every event of the body, on all
 // replicas in sync. 400: what is wrong with which item; 401, 403, 413, 415; 429
@@ -69,7 +69,9 @@ type Config struct {
 	// CatalogKeys are the same for the catalog. Write keys lie open in every
 	// browser, and what the catalog says stands in mails.
 	CatalogKeys map[string]string
-	Links       link.Keys
+	// SigningSecrets are of keys whose calls must be signed, as servers can.
+	SigningSecrets map[string]string
+	Links          link.Keys
 	// Clock stamps events; default: the machine's.
 	Clock stream.Clock
 	// AckTimeout is how long a call waits for Kafka; default 10s, at least 1s.
@@ -136,6 +138,11 @@ func (c *Config) complete() error {
 			if key == "" || source == "" {
 				return errors.New("write keys: got an empty key or source, want both")
 			}
+		}
+	}
+	for _, secret := range c.SigningSecrets {
+		if len(secret) < minSecret {
+			return fmt.Errorf("signing secrets: got one of %d bytes, want at least %d", len(secret), minSecret)
 		}
 	}
 	return nil

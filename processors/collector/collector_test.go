@@ -348,6 +348,7 @@ func TestNewRefuses(t *testing.T) {
 		"collector: AckTimeout: got 10ms, want at least 1s":                           {AckTimeout: 10 * time.Millisecond},
 		"collector: MaxInFlightBytes: got 1, want at least 2048000, for a few bodies": {MaxInFlightBytes: 1},
 		"collector: write keys: got an empty key or source, want both":                {WriteKeys: map[string]string{"": "web"}},
+		"collector: signing secrets: got one of 5 bytes, want at least 16":            {SigningSecrets: map[string]string{"k": "short"}},
 		"collector: listen tcp: address nowhere: missing port in address":             {Listen: "nowhere"},
 	} {
 		if _, err := New(c); err == nil || err.Error() != want {
