@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"segue/schemas/link"
 )
 
 // Config is everything that can be set. A setting's name is the path of tags,
@@ -109,6 +111,8 @@ type Customer struct {
 // Sender hands mails over.
 type Sender struct {
 	SMTP SMTP `koanf:"smtp"`
+	// ReturnPath is where servers send what they could not deliver.
+	ReturnPath string `koanf:"return_path"`
 	// DKIM are private keys in PEM files, each under the name that its public
 	// half is published at.
 	DKIM   map[string]string `koanf:"dkim"`
@@ -141,6 +145,8 @@ type SMTP struct {
 	Password string `koanf:"password" secret:"true"`
 	// TLS is none, starttls or tls.
 	TLS string `koanf:"tls"`
+	// CA is a PEM file of authorities to trust instead of the system's.
+	CA string `koanf:"ca"`
 	// Connections at the same time, at most.
 	Connections int `koanf:"connections"`
 	// MailsPerConnection, after which a connection is made anew.
@@ -241,6 +247,9 @@ func (c *Config) Validate() (wrong []invalid) {
 	check(c.Sender.SMTP.MailsPerConnection > 0, "sender.smtp.mails_per_connection", c.Sender.SMTP.MailsPerConnection, "a positive number")
 	_, ok := c.Sender.SMTP.fallback()
 	check(ok, "sender.smtp.fallback", "(secret)", "none, starttls or tls, and where: starttls://USER:PASSWORD@relay.example:587, each")
+	if c.Sender.ReturnPath != "" {
+		check(link.CheckReturnAddress(c.Sender.ReturnPath) == nil, "sender.return_path", c.Sender.ReturnPath, "an address without a plus and at most 15 characters before the @, such as bounces@shop.example")
+	}
 	check(positive(c.Sender.Pace.AtOnce), "sender.pace.at_once", c.Sender.Pace.AtOnce, "a positive number for each domain")
 	check(positive(c.Sender.Pace.PerMinute), "sender.pace.per_minute", c.Sender.Pace.PerMinute, "a positive number for each domain")
 	_, ok = c.Sender.WarmUp.warmUps()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,6 +10,20 @@ import (
 	"segue/processors/sender"
 	pacing "segue/processors/sender/pace"
 )
+
+// relays are how mails leave.
+func (s *SMTP) relays() (sender.SMTP, error) {
+	fallback, _ := s.fallback()
+	relays := sender.SMTP{Addr: s.Address, User: s.User, Password: s.Password, TLS: s.TLS, Fallback: fallback,
+		Connections: s.Connections, MailsPerConnection: s.MailsPerConnection}
+	if s.CA != "" {
+		var err error
+		if relays.RootCAs, err = authorities(s.CA); err != nil {
+			return sender.SMTP{}, fmt.Errorf("sender.smtp.ca: %w", err)
+		}
+	}
+	return relays, nil
+}
 
 // fallback reads the relays that take over.
 func (s *SMTP) fallback() (relays []sender.Relay, ok bool) {

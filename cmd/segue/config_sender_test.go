@@ -50,3 +50,11 @@ func TestPaceOfTheSender(t *testing.T) {
 		t.Errorf("warm-up: got %+v, %t, want %+v", warm, ok, want)
 	}
 }
+
+func TestAuthoritiesOfRelays(t *testing.T) {
+	file := writeFile(t, "no certificate")
+	_, err := (&SMTP{CA: file}).relays()
+	if want := "sender.smtp.ca: got " + file + ", want a PEM file that holds a certificate"; err == nil || err.Error() != want {
+		t.Errorf("relays with another file: got %v, want %s", err, want)
+	}
+}

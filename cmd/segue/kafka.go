@@ -63,17 +63,26 @@ func (k *Kafka) client(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error
 	return client, nil
 }
 
+// authorities reads certificates from a PEM file.
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("got %s, want a PEM file that holds a certificate", file)
+	}
+	return pool, nil
+}
+
 // config reads the files that t names.
 func (t *TLS) config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
 	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
+		var err error
+		if c.RootCAs, err = authorities(t.CA); err != nil {
 			return nil, fmt.Errorf("kafka.tls.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("kafka.tls.ca: got %s, want a PEM file that holds a certificate", t.CA)
 		}
 	}
 	if t.Cert != "" {

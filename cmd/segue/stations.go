@@ -75,15 +75,15 @@ func startSender(p process) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sender.dkim: %w", err)
 	}
-	smtp := p.Sender.SMTP
-	fallback, _ := smtp.fallback()
+	smtp, err := p.Sender.SMTP.relays()
+	if err != nil {
+		return nil, err
+	}
 	limits := p.Sender.Pace.limits()
 	limits.WarmUps, _ = p.Sender.WarmUp.warmUps()
 	s, err := sender.New(sender.Config{
 		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance,
-		SMTP: sender.SMTP{Addr: smtp.Address, User: smtp.User, Password: smtp.Password, TLS: smtp.TLS, Fallback: fallback,
-			Connections: smtp.Connections, MailsPerConnection: smtp.MailsPerConnection},
-		PublicURL: p.Links.URL, Links: keys, DKIM: dkimKeys, Pace: limits,
+		SMTP: smtp, PublicURL: p.Links.URL, Links: keys, ReturnPath: p.Sender.ReturnPath, DKIM: dkimKeys, Pace: limits,
 		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
 	if err != nil {

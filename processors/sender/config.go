@@ -32,6 +32,9 @@ type Config struct {
 	// unsubscribes arrive there.
 	PublicURL string
 	Links     link.Keys
+	// ReturnPath is where mail servers send what they could not deliver, with a
+	// token that names the delivery; "": to the address in From.
+	ReturnPath string
 	// DKIM signs mails of the domains that it has keys of.
 	DKIM dkim.Keys
 	// Pace is how fast mails may go to whom; by default as many at once to a
@@ -95,6 +98,11 @@ func (c *Config) complete() error {
 	// Without it nobody could unsubscribe.
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("public url: got %q, want where recipients reach the collector, such as https://t.shop.example", c.PublicURL)
+	}
+	if c.ReturnPath != "" {
+		if err := link.CheckReturnAddress(c.ReturnPath); err != nil {
+			return fmt.Errorf("return path: %w", err)
+		}
 	}
 	if c.SMTP.Timeout <= 0 {
 		c.SMTP.Timeout = defaultTimeout

@@ -320,6 +320,7 @@ func (s *session) compose(ctx context.Context, d *delivery, now time.Time) (m ma
 		s.ledger.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "template", reason: "template: " + err.Error()})
 		return m, false, nil
 	}
+	m.From = s.returnPath(d, m.From)
 	return m, true, nil
 }
 

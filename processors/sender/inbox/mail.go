@@ -21,6 +21,7 @@ import (
 type Mail struct {
 	ID         int       `json:"id"` // from 1, in order of arrival
 	Received   time.Time `json:"received"`
+	ReturnPath string    `json:"return_path,omitempty"` // where answers go
 	From       string    `json:"from"`
 	To         string    `json:"to"` // the address alone
 	ToName     string    `json:"to_name,omitempty"`

@@ -11,13 +11,17 @@ import (
 type session struct {
 	inbox *Inbox
 	conn  *smtp.Conn
+	from  string
 	to    []string
 }
 
 func (s *session) Reset()        { s.to = nil }
 func (s *session) Logout() error { return nil }
 
-func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	s.from = from
+	return nil
+}
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if s.inbox.Recipient != nil {
@@ -35,7 +39,7 @@ func (s *session) Data(r io.Reader) error {
 		return err
 	}
 	m := parse(raw)
-	m.Received = s.inbox.Clock.Now()
+	m.Received, m.ReturnPath = s.inbox.Clock.Now(), s.from
 	if m.To == "" && len(s.to) > 0 {
 		m.To = s.to[0]
 	}
