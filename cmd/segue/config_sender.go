@@ -8,8 +8,18 @@ import (
 	"time"
 
 	"segue/processors/sender"
+	"segue/processors/sender/dkim"
 	pacing "segue/processors/sender/pace"
 )
+
+// keys are what signs mails.
+func (s *Sender) keys() (dkim.Keys, error) {
+	keys, err := dkim.Load(s.DKIM)
+	if err != nil {
+		return nil, fmt.Errorf("sender.dkim: %w", err)
+	}
+	return keys, nil
+}
 
 // relays are how mails leave.
 func (s *SMTP) relays() (sender.SMTP, error) {

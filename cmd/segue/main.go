@@ -4,6 +4,7 @@
 //	events → collector, customer, sender → events        segue run
 //	every topic                                          segue topics, tail, profile
 //	playbook.yaml                                        segue playbook, replay
+//	deliveries → SMTP                                    segue mail
 //
 // This is wiring: what a command line and a configuration say becomes the
 // Config of a station; nothing about a customer is decided here.
@@ -82,6 +83,7 @@ holds.`,
 		newTopicsCommand(),
 		newPlaybookCommand(),
 		newReplayCommand(),
+		newMailCommand(),
 		newTailCommand(),
 		newProfileCommand(),
 		newForgetCommand(),

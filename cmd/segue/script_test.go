@@ -51,7 +51,7 @@ func TestKafkaScripts(t *testing.T) {
 // FREE1 to FREE3, a mail server's as SMTP, and INBOX where its mails can be read.
 func runScripts(t *testing.T, dir string, prepare func(*testscript.Env) error) {
 	commands := administration()
-	commands["await"], commands["until"], commands["post"] = await, until, post
+	commands["await"], commands["until"], commands["post"], commands["zone"] = await, until, post, serveZone
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,

@@ -12,7 +12,6 @@ import (
 	"segue/processors/collector"
 	"segue/processors/customer"
 	"segue/processors/sender"
-	"segue/processors/sender/dkim"
 	"segue/processors/stream"
 	"segue/schemas/link"
 )
@@ -71,9 +70,9 @@ func startSender(p process) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
-	dkimKeys, err := dkim.Load(p.Sender.DKIM)
+	dkimKeys, err := p.Sender.keys()
 	if err != nil {
-		return nil, fmt.Errorf("sender.dkim: %w", err)
+		return nil, err
 	}
 	smtp, err := p.Sender.SMTP.relays()
 	if err != nil {

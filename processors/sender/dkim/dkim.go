@@ -146,3 +146,17 @@ func (keys Keys) Sign(domain string, raw []byte) ([]byte, error) {
 	}
 	return append(signatures.Bytes(), raw...), nil
 }
+
+// Published says why signatures of k do not verify for whoever finds these
+// records at its name.
+func (k Key) Published(records []string) error {
+	raw, err := Keys{k}.Sign(k.Domain, []byte("From: <a@"+k.Domain+">\r\nSubject: x\r\n\r\nx\r\n"))
+	if err != nil {
+		return err
+	}
+	got, err := dkim.VerifyWithOptions(bytes.NewReader(raw), &dkim.VerifyOptions{LookupTXT: func(string) ([]string, error) { return records, nil }})
+	if err != nil {
+		return err
+	}
+	return got[0].Err
+}
