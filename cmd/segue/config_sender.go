@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -11,6 +12,28 @@ import (
 	"segue/processors/sender/dkim"
 	pacing "segue/processors/sender/pace"
 )
+
+// senderConfig is all of a sender that concerns its mails.
+func (l *loaded) senderConfig() (sender.Config, error) {
+	links, err := l.Links.keys()
+	if l.Links.URL == "" {
+		err = errors.Join(err, errors.New(`links.url: got "", want where recipients reach the collector, as https://t.shop.example: without it no mail could be unsubscribed from`))
+	}
+	if err != nil {
+		return sender.Config{}, err
+	}
+	keys, err := l.Sender.keys()
+	if err != nil {
+		return sender.Config{}, err
+	}
+	relays, err := l.Sender.SMTP.relays()
+	if err != nil {
+		return sender.Config{}, err
+	}
+	limits := l.Sender.Pace.limits()
+	limits.WarmUps, _ = l.Sender.WarmUp.warmUps()
+	return sender.Config{SMTP: relays, PublicURL: l.Links.URL, Links: links, ReturnPath: l.Sender.ReturnPath, DKIM: keys, Pace: limits}, nil
+}
 
 // keys are what signs mails.
 func (s *Sender) keys() (dkim.Keys, error) {

@@ -95,6 +95,15 @@ func readPlaybook(path string) (*playbook.Playbook, error) {
 	return playbook.Parse(path, yaml, files)
 }
 
+// playbookOrShipped reads the playbook of a file, or without one that which comes
+// with Segue.
+func playbookOrShipped(path string) (*playbook.Playbook, error) {
+	if path == "" {
+		return shippedPlaybook()
+	}
+	return readPlaybook(path)
+}
+
 func describe(out io.Writer, pb *playbook.Playbook) error {
 	var segments, journeys []string
 	for _, s := range pb.Segments {

@@ -73,7 +73,7 @@ func (r *replaying) run(ctx context.Context, in io.Reader, out io.Writer) error 
 			return usageError{fmt.Errorf("--until: got %q, want a time such as 2026-03-29T12:00:00Z", r.until)}
 		}
 	}
-	pb, err := r.readPlaybook()
+	pb, err := playbookOrShipped(r.playbook)
 	if err != nil {
 		return err
 	}
@@ -90,13 +90,6 @@ func (r *replaying) run(ctx context.Context, in io.Reader, out io.Writer) error 
 		return printOutput(buffered, at, o, r.json)
 	})
 	return errors.Join(e.replay(ctx, in, until), buffered.Flush())
-}
-
-func (r *replaying) readPlaybook() (*playbook.Playbook, error) {
-	if r.playbook != "" {
-		return readPlaybook(r.playbook)
-	}
-	return shippedPlaybook()
 }
 
 func printOutput(out io.Writer, at int64, o stream.Output, asJSON bool) error {

@@ -63,28 +63,13 @@ func startCustomer(p process) (func(context.Context) error, error) {
 
 func startSender(p process) (func(context.Context) error, error) {
 	instance, err := p.instance()
-	keys, errKeys := p.Links.keys()
-	if err = errors.Join(err, errKeys); p.Links.URL == "" {
-		err = errors.Join(err, errors.New(`links.url: got "", want where recipients reach the collector, as https://t.shop.example: without it no mail could be unsubscribed from`))
-	}
-	if err != nil {
+	c, errMails := p.senderConfig()
+	if err = errors.Join(err, errMails); err != nil {
 		return nil, err
 	}
-	dkimKeys, err := p.Sender.keys()
-	if err != nil {
-		return nil, err
-	}
-	smtp, err := p.Sender.SMTP.relays()
-	if err != nil {
-		return nil, err
-	}
-	limits := p.Sender.Pace.limits()
-	limits.WarmUps, _ = p.Sender.WarmUp.warmUps()
-	s, err := sender.New(sender.Config{
-		Kafka: p.kafka, Prefix: p.Prefix, Instance: instance,
-		SMTP: smtp, PublicURL: p.Links.URL, Links: keys, ReturnPath: p.Sender.ReturnPath, DKIM: dkimKeys, Pace: limits,
-		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
-	})
+	c.Kafka, c.Prefix, c.Instance = p.kafka, p.Prefix, instance
+	c.Clock, c.Log, c.Metrics, c.Ready = stream.RealClock{}, p.log, p.metrics, p.ready
+	s, err := sender.New(c)
 	if err != nil {
 		return nil, err
 	}

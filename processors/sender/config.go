@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/sender/dkim"
+	"segue/processors/sender/mail"
 	"segue/processors/sender/pace"
 	"segue/processors/stream"
 	"segue/schemas/link"
@@ -138,6 +139,10 @@ func (c *Config) complete() error {
 		c.Hook = func(string) error { return nil }
 	}
 	return nil
+}
+
+func (c *Config) composer() mail.Composer {
+	return mail.Composer{PublicURL: c.PublicURL, Keys: c.Links, Sign: c.DKIM.Sign}
 }
 
 // relays are all that there are, in order of preference.

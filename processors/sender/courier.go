@@ -153,7 +153,7 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 	}
 	// From here on it may be this mail that the server does not like.
 	if err := c.conn.whole(c.client.Rcpt(m.To, nil)); err != nil {
-		return c.refusal(err)
+		return c.refusal(fmt.Errorf("recipient %s: %w", m.To, err))
 	}
 	w, err := c.client.Data()
 	if err = c.conn.whole(err); err == nil {
@@ -161,9 +161,11 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 		_, err = w.Write(m.Raw)
 	}
 	if err != nil {
-		return c.refusal(err)
+		return c.refusal(fmt.Errorf("data: %w", err))
 	}
-	err = c.conn.whole(w.Close()) // the last byte, and the answer
+	if err = c.conn.whole(w.Close()); err != nil { // the last byte, and the answer
+		err = fmt.Errorf("end of data: %w", err)
+	}
 	switch code := replyCode(err); {
 	case err == nil, code/100 == 2:
 		if c.mails++; c.mails >= c.smtp.MailsPerConnection {
@@ -200,7 +202,10 @@ func (c *courier) begin(m mail.Message) error {
 			return &smtp.SMTPError{Code: 553, Message: "the mail server takes no addresses beyond ASCII"}
 		}
 	}
-	return c.client.Mail(m.From, opts)
+	if err := c.client.Mail(m.From, opts); err != nil {
+		return fmt.Errorf("sender %s: %w", m.From, err)
+	}
+	return nil
 }
 
 // connect makes the connection, if there is none. Whatever goes wrong here is
@@ -222,7 +227,13 @@ func (c *courier) connect(ctx context.Context) error {
 	var client *smtp.Client
 	switch c.relay.TLS {
 	case "tls":
-		client = smtp.NewClient(tls.Client(conn, secure))
+		encrypted := tls.Client(conn, secure)
+		if err := encrypted.HandshakeContext(dialCtx); err != nil {
+			forget()
+			conn.Close()
+			return fmt.Errorf("tls: %w", err)
+		}
+		client = smtp.NewClient(encrypted)
 	case "starttls":
 		conn.SetDeadline(time.Now().Add(c.smtp.Timeout))
 		if client, err = smtp.NewClientStartTLS(conn, secure); err != nil {

@@ -54,7 +54,7 @@ func New(c Config) (*Station, error) {
 	}
 	s := &Station{
 		Config:   c,
-		composer: mail.Composer{PublicURL: c.PublicURL, Keys: c.Links, Sign: c.DKIM.Sign},
+		composer: c.composer(),
 		gate:     newGate(c.SMTP.Connections),
 		relays:   newRelays(len(c.SMTP.relays())),
 		pacer:    &pacer{pace: pace.New(c.Pace)},

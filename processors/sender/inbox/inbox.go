@@ -199,7 +199,7 @@ func (b *Inbox) Mail(id int) (Mail, bool) {
 		panic(fmt.Sprintf("mail %d was packed by us and cannot be unpacked: %v", id, err))
 	}
 	m := parse(raw)
-	m.ID, m.Received = k.ID, k.Received
+	m.ID, m.Received, m.ReturnPath = k.ID, k.Received, k.ReturnPath
 	return m, true
 }
 
