@@ -88,6 +88,7 @@ func recount(t *testing.T, r *rig, deliveries int, mayDoubt bool, stations ...*r
 	t.Helper()
 	r.outcomes(deliveries)
 	r.quiet(stations...)
+	r.settle()
 	mails := mailsTo(r.inbox)
 	outcomes := map[string]schemas.Outcome_Kind{}
 	doubts := 0

@@ -40,6 +40,8 @@ type rig struct {
 	keys  link.Keys
 	// change may alter the next station's configuration.
 	change func(*Config)
+	// settle waits until what was handed over has arrived.
+	settle func()
 }
 
 func newRig(t *testing.T, c inbox.Config) *rig {
@@ -49,7 +51,7 @@ func newRig(t *testing.T, c inbox.Config) *rig {
 
 func rigOn(t *testing.T, cluster *streamtest.Cluster, c inbox.Config) *rig {
 	t.Helper()
-	r := &rig{Cluster: cluster, t: t, clock: stream.NewVirtualClock(epoch), change: func(*Config) {}}
+	r := &rig{Cluster: cluster, t: t, clock: stream.NewVirtualClock(epoch), change: func(*Config) {}, settle: func() {}}
 	r.Create(partitions, schemas.Events, schemas.Deliveries, schemas.Attempts)
 	r.Create(1, schemas.Playbooks, schemas.DeadLetters)
 	var err error

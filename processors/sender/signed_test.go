@@ -20,6 +20,25 @@ import (
 // TestSignatureSurvivesTheWay: what a mail server takes from us verifies, at
 // someone who knows only what is published.
 func TestSignatureSurvivesTheWay(t *testing.T) {
+	keys := signingKeys(t)
+	r := newRig(t, inbox.Config{})
+	r.change = func(c *Config) { c.DKIM = keys }
+	r.send(r.delivery("d1"))
+	r.start()
+	r.only(schemas.Outcome_SENT)
+	m, _ := r.inbox.Mail(1)
+	got, err := msgauth.VerifyWithOptions(bytes.NewReader(m.Raw), &msgauth.VerifyOptions{LookupTXT: func(string) ([]string, error) {
+		record, err := keys[0].Record()
+		return []string{record}, err
+	}})
+	if err != nil || len(got) != 1 || got[0].Err != nil {
+		t.Errorf("signatures: got %+v, %v, want one that verifies, in\n%s", got, err, m.Raw)
+	}
+}
+
+// signingKeys is an Ed25519 key of shop.example.
+func signingKeys(t *testing.T) dkim.Keys {
+	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -36,17 +55,5 @@ func TestSignatureSurvivesTheWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, inbox.Config{})
-	r.change = func(c *Config) { c.DKIM = keys }
-	r.send(r.delivery("d1"))
-	r.start()
-	r.only(schemas.Outcome_SENT)
-	m, _ := r.inbox.Mail(1)
-	got, err := msgauth.VerifyWithOptions(bytes.NewReader(m.Raw), &msgauth.VerifyOptions{LookupTXT: func(string) ([]string, error) {
-		record, err := keys[0].Record()
-		return []string{record}, err
-	}})
-	if err != nil || len(got) != 1 || got[0].Err != nil {
-		t.Errorf("signatures: got %+v, %v, want one that verifies, in\n%s", got, err, m.Raw)
-	}
+	return keys
 }
