@@ -556,10 +556,12 @@ type Attempt struct {
 	Number int32                  `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
 	At     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
 	// The end of this delivery; unspecified while the mail is in hand.
-	Outcome       Outcome_Kind `protobuf:"varint,6,opt,name=outcome,proto3,enum=segue.v1.Outcome_Kind" json:"outcome,omitempty"`
-	Journey       string       `protobuf:"bytes,7,opt,name=journey,proto3" json:"journey,omitempty"`
-	Step          int32        `protobuf:"varint,8,opt,name=step,proto3" json:"step,omitempty"`
-	Instance      string       `protobuf:"bytes,9,opt,name=instance,proto3" json:"instance,omitempty"`
+	Outcome  Outcome_Kind `protobuf:"varint,6,opt,name=outcome,proto3,enum=segue.v1.Outcome_Kind" json:"outcome,omitempty"`
+	Journey  string       `protobuf:"bytes,7,opt,name=journey,proto3" json:"journey,omitempty"`
+	Step     int32        `protobuf:"varint,8,opt,name=step,proto3" json:"step,omitempty"`
+	Instance string       `protobuf:"bytes,9,opt,name=instance,proto3" json:"instance,omitempty"`
+	// The domain that the mail is from, by which a day's mails are counted.
+	FromDomain    string `protobuf:"bytes,10,opt,name=from_domain,json=fromDomain,proto3" json:"from_domain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -657,6 +659,13 @@ func (x *Attempt) GetInstance() string {
 	return ""
 }
 
+func (x *Attempt) GetFromDomain() string {
+	if x != nil {
+		return x.FromDomain
+	}
+	return ""
+}
+
 var File_delivery_proto protoreflect.FileDescriptor
 
 const file_delivery_proto_rawDesc = "" +
@@ -718,7 +727,7 @@ const file_delivery_proto_rawDesc = "" +
 	"\x04HELD\x10\a\x12\v\n" +
 	"\aBOUNCED\x10\b\x12\x0e\n" +
 	"\n" +
-	"COMPLAINED\x10\t\"\x9e\x02\n" +
+	"COMPLAINED\x10\t\"\xbf\x02\n" +
 	"\aAttempt\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x1a\n" +
@@ -729,7 +738,10 @@ const file_delivery_proto_rawDesc = "" +
 	"\aoutcome\x18\x06 \x01(\x0e2\x16.segue.v1.Outcome.KindR\aoutcome\x12\x18\n" +
 	"\ajourney\x18\a \x01(\tR\ajourney\x12\x12\n" +
 	"\x04step\x18\b \x01(\x05R\x04step\x12\x1a\n" +
-	"\binstance\x18\t \x01(\tR\binstanceB\x0fZ\rsegue/schemasb\x06proto3"
+	"\binstance\x18\t \x01(\tR\binstance\x12\x1f\n" +
+	"\vfrom_domain\x18\n" +
+	" \x01(\tR\n" +
+	"fromDomainB\x0fZ\rsegue/schemasb\x06proto3"
 
 var (
 	file_delivery_proto_rawDescOnce sync.Once

@@ -50,6 +50,7 @@ func (s *session) open(ctx context.Context, stop <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	s.pacer.recall(s.partition, attempts, s.Clock.Now())
 	start, end, err := s.bounds(ctx, schemas.Deliveries)
 	if err != nil {
 		return err

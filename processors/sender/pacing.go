@@ -44,11 +44,27 @@ func (p *pacer) ready(due []*delivery, now time.Time) (ok bool, at time.Time) {
 	return false, at
 }
 
-// take lets d set out, if its domain may get another mail now.
-func (p *pacer) take(d *delivery, now time.Time) (t pace.Ticket, ok bool) {
+// take lets d of a partition set out, if its domain may get another mail now.
+func (p *pacer) take(partition int32, d *delivery, now time.Time) (t pace.Ticket, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pace.Take(d.from(), d.to(), now.UnixMilli())
+	return p.pace.Take(partition, d.from(), d.to(), now.UnixMilli())
+}
+
+// recall brings in what attempts know of mails that set out. Those that were
+// refused for now have left none.
+func (p *pacer) recall(partition int32, attempts map[string]*schemas.Attempt, now time.Time) {
+	out := map[string][]int64{}
+	for _, a := range attempts {
+		if a.GetNumber() > 0 {
+			out[a.GetFromDomain()] = append(out[a.GetFromDomain()], schemas.Millis(a.GetAt()))
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for from, at := range out {
+		p.pace.Recall(partition, from, at, now.UnixMilli())
+	}
 }
 
 func (p *pacer) back(t pace.Ticket, a pace.Answer, now time.Time) {

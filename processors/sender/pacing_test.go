@@ -152,3 +152,28 @@ func TestWhatAsksForSlower(t *testing.T) {
 		}
 	}
 }
+
+// TestWarmUpOutlivesTheProcess: another one knows what set out today, and waits
+// for tomorrow.
+func TestWarmUpOutlivesTheProcess(t *testing.T) {
+	r := newRig(t, inbox.Config{})
+	r.change = func(c *Config) {
+		c.Pace.WarmUps = map[string]pace.WarmUp{"shop.example": {Start: epoch.Truncate(24 * time.Hour), PerDay: []int{2}}}
+	}
+	for i := range 3 {
+		r.send(r.delivery(fmt.Sprint("d", i), func(d *schemas.Delivery) { d.GiveUpAt = nil }))
+	}
+	for life := 1; life <= 4; life++ {
+		s := r.start()
+		r.quiet(s)
+		if got, want := r.inbox.Count(), min(life, 2); got != want {
+			t.Fatalf("mails after life %d on the same day: got %d, want %d", life, got, want)
+		}
+		s.end()
+	}
+	r.clock.MoveTo(epoch.Truncate(24 * time.Hour).Add(24 * time.Hour))
+	r.quiet(r.start())
+	if got := r.inbox.Count(); got != 3 {
+		t.Errorf("mails on the next day: got %d, want 3", got)
+	}
+}

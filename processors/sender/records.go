@@ -16,7 +16,7 @@ const source = "sender"
 // attempt is the record that says how far d has come: in hand, or ended. Only what
 // is in hand says whose it is.
 func (s *session) attempt(d *delivery, now int64) *kgo.Record {
-	a := &schemas.Attempt{DeliveryId: d.GetId(), Offset: d.offset, Number: d.number, At: schemas.Timestamp(now), Outcome: d.outcome.kind}
+	a := &schemas.Attempt{DeliveryId: d.GetId(), Offset: d.offset, Number: d.number, At: schemas.Timestamp(now), Outcome: d.outcome.kind, FromDomain: d.from()}
 	if d.state != ended {
 		a.Customer, a.Journey, a.Step, a.Instance = d.GetCustomer(), d.GetJourney(), d.GetStep(), d.GetInstance()
 	}

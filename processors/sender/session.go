@@ -285,7 +285,7 @@ func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err 
 		if len(out) == places {
 			break
 		}
-		ticket, ok := s.pacer.take(d, now)
+		ticket, ok := s.pacer.take(s.partition, d, now)
 		if !ok {
 			d.paced = true
 			continue

@@ -11,10 +11,10 @@
 // does). Below one mail at a time the window becomes a distance in time: half a
 // mail is one mail in two seconds. The allowed rate shrinks and grows with it.
 //
-// Not obvious: nothing is remembered across a restart, and each process paces for
-// itself: with two senders, halve the limits. A window is found again within
-// minutes; of a warm-up day a new process knows nothing, so the day's mails are
-// spread over its hours, and one hour's share is all that can be sent too much.
+// Not obvious: each process paces for itself: with two senders, halve the limits.
+// A window is not remembered across a restart, and found again within minutes. A
+// warm-up day is: whoever takes a partition over recalls what set out from it
+// today. Only how mails are spread over the day begins anew, with an hour's share.
 package pace
 
 import (
@@ -78,7 +78,7 @@ type domain struct {
 type sender struct {
 	WarmUp
 	day   int
-	today int // mails
+	today map[int32]int // mails, by the partition that they are of
 	meter meter
 }
 
@@ -123,8 +123,25 @@ func (p *Pacer) When(from, to string, now int64) (ok bool, at int64) {
 	return at <= now, at
 }
 
-// Take lets a mail set out, if it may. Its ticket must come back.
-func (p *Pacer) Take(from, to string, now int64) (Ticket, bool) {
+// Recall says when mails of a partition set out from a domain, in the place of
+// whatever was known of them.
+func (p *Pacer) Recall(partition int32, from string, out []int64, now int64) {
+	s := p.senders[from]
+	if s == nil {
+		return
+	}
+	today := 0
+	s.turn(now)
+	for _, at := range out {
+		if day, _, _ := s.on(at); day == s.day {
+			today++
+		}
+	}
+	s.today[partition] = today
+}
+
+// Take lets a mail of a partition set out, if it may. Its ticket must come back.
+func (p *Pacer) Take(partition int32, from, to string, now int64) (Ticket, bool) {
 	if ok, _ := p.When(from, to, now); !ok {
 		return Ticket{}, false
 	}
@@ -133,7 +150,7 @@ func (p *Pacer) Take(from, to string, now int64) (Ticket, bool) {
 	distance, _ := d.distance()
 	d.meter.take(now, distance)
 	if s := p.senders[from]; s != nil {
-		s.take(now)
+		s.take(partition, now)
 	}
 	return Ticket{domain: to, round: d.round}, true
 }
@@ -231,19 +248,30 @@ func (s *sender) when(now int64) int64 {
 	switch {
 	case !limited, n != s.day:
 		return now
-	case s.today >= allowed:
+	case s.sum() >= allowed:
 		return s.Start.UnixMilli() + int64(n+1)*int64(dayLength)
 	}
 	return s.meter.when(dayLength/float64(allowed), max(1, allowed/24))
 }
 
-func (s *sender) take(now int64) {
-	n, allowed, limited := s.on(now)
-	if n != s.day {
-		s.day, s.today, s.meter = n, 0, meter{}
+// turn begins a new day, if there is one.
+func (s *sender) turn(now int64) {
+	if n, _, _ := s.on(now); n != s.day {
+		s.day, s.today, s.meter = n, map[int32]int{}, meter{}
 	}
-	s.today++
-	if limited {
+}
+
+func (s *sender) sum() (n int) {
+	for _, mails := range s.today {
+		n += mails
+	}
+	return n
+}
+
+func (s *sender) take(partition int32, now int64) {
+	s.turn(now)
+	s.today[partition]++
+	if _, allowed, limited := s.on(now); limited {
 		s.meter.take(now, dayLength/float64(allowed))
 	}
 }

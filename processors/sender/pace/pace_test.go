@@ -17,7 +17,7 @@ func TestSlowing(t *testing.T) {
 	p, now := New(Config{Default: Limits{AtOnce: 4}}), start.UnixMilli()
 	set := func() (all []Ticket) {
 		for {
-			ticket, ok := p.Take("shop.example", "slow.example", now)
+			ticket, ok := p.Take(0, "shop.example", "slow.example", now)
 			if !ok {
 				return all
 			}
@@ -57,7 +57,7 @@ func TestSlowing(t *testing.T) {
 		if !ok {
 			now = at
 		}
-		ticket, ok := p.Take("", "slow.example", now)
+		ticket, ok := p.Take(0, "", "slow.example", now)
 		if !ok {
 			t.Fatalf("at %d: not let out when told to ask again", now)
 		}
@@ -73,7 +73,7 @@ func TestWarmUp(t *testing.T) {
 	p := New(Config{Default: Limits{AtOnce: 1000}, WarmUps: map[string]WarmUp{"shop.example": w}})
 	take := func(now int64) (n int) {
 		for n < 1000 {
-			ticket, ok := p.Take("shop.example", "example.com", now)
+			ticket, ok := p.Take(0, "shop.example", "example.com", now)
 			if !ok {
 				return n
 			}
@@ -126,7 +126,7 @@ func TestPace(t *testing.T) {
 				if !ok && at > now && rapid.Bool().Draw(t, "wait") {
 					now, ok = at, true
 				}
-				ticket, took := p.Take("shop.example", "example.com", now)
+				ticket, took := p.Take(0, "shop.example", "example.com", now)
 				if took != ok {
 					t.Fatalf("Take at %d = %t, want %t as When said", now, took, ok)
 				}
@@ -173,9 +173,9 @@ func TestPace(t *testing.T) {
 // mails in hand are not lost count of.
 func TestMemoryOfDomains(t *testing.T) {
 	p, now := New(Config{Default: Limits{AtOnce: 2}}), start.UnixMilli()
-	held, _ := p.Take("", "held.example", now)
+	held, _ := p.Take(0, "", "held.example", now)
 	for i := range 3 * remembered {
-		ticket, ok := p.Take("", fmt.Sprint(i, ".example"), now)
+		ticket, ok := p.Take(0, "", fmt.Sprint(i, ".example"), now)
 		if !ok {
 			t.Fatalf("domain %d: not let out", i)
 		}
@@ -188,4 +188,41 @@ func TestMemoryOfDomains(t *testing.T) {
 		t.Errorf("with a mail in hand: got %+v, want it remembered", d)
 	}
 	p.Back(held, Taken, now)
+}
+
+// TestWarmUpAcrossRestarts: however often processes end, and partitions come back
+// or begin again, a day's mails are as many as were said.
+func TestWarmUpAcrossRestarts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		perDay := rapid.SliceOfN(rapid.IntRange(1, 60), 1, 3).Draw(t, "per day")
+		config := Config{Default: Limits{AtOnce: 1000}, WarmUps: map[string]WarmUp{"shop.example": {Start: start, PerDay: perDay}}}
+		p, now := New(config), start.UnixMilli()
+		log := map[int32][]int64{} // when what set out
+		days := map[int64]int{}
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			partition := int32(rapid.IntRange(0, 3).Draw(t, "partition"))
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0: // the process ends, and another takes all partitions over
+				p = New(config)
+				for of, out := range log {
+					p.Recall(of, "shop.example", out, now)
+				}
+			case 1: // a partition begins again
+				p.Recall(partition, "shop.example", log[partition], now)
+			case 2:
+				now += int64(rapid.IntRange(0, int(ms(9*time.Hour))).Draw(t, "ms"))
+			default:
+				if ticket, ok := p.Take(partition, "shop.example", "example.com", now); ok {
+					p.Back(ticket, Taken, now)
+					log[partition] = append(log[partition], now)
+					days[(now-start.UnixMilli())/int64(dayLength)]++
+				}
+			}
+		}
+		for day, n := range days {
+			if int(day) < len(perDay) && n > perDay[day] {
+				t.Fatalf("day %d: got %d mails, want at most %d", day, n, perDay[day])
+			}
+		}
+	})
 }
