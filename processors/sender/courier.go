@@ -264,7 +264,7 @@ func (c *courier) greet(client *smtp.Client, host string) error {
 	}
 	how, err := c.login(client, host)
 	if err == nil {
-		err = client.Auth(how)
+		err = loggedIn(how, client.Auth(how))
 	}
 	if err != nil {
 		return fmt.Errorf("log in as %s: %w", c.relay.User, err)

@@ -4,14 +4,20 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	netsmtp "net/smtp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,6 +38,8 @@ type post struct {
 	mail     func(c *smtp.Conn) error // at MAIL
 	rcpt     func(c *smtp.Conn) error
 	data     func(c *smtp.Conn, r io.Reader) error
+	rounds   int  // of SCRAM
+	liar     bool // takes any login
 	said     atomic.Bool
 	taken    atomic.Int32
 	met      atomic.Int32 // connections
@@ -78,6 +86,8 @@ func (s *postSession) Auth(way string) (sasl.Server, error) {
 		return &loginServer{check: check}, nil
 	case cramMD5:
 		return &cramServer{session: s}, nil
+	case scramSHA256:
+		return &scramServer{session: s}, nil
 	}
 	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
 }
@@ -120,6 +130,59 @@ func (c *cramServer) Next(response []byte) ([]byte, bool, error) {
 	}
 	c.session.user = true
 	return nil, true, nil
+}
+
+// scramServer is the other side of RFC 5802, with the salt and the rounds of RFC
+// 7677's example.
+type scramServer struct {
+	session *postSession
+	said    string // by both, so far
+	salted  []byte
+}
+
+func (c *scramServer) Next(response []byte) ([]byte, bool, error) {
+	sign := func(key []byte, text string) []byte {
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(text))
+		return h.Sum(nil)
+	}
+	first, begins := strings.CutPrefix(string(response), "n,,")
+	switch {
+	case begins:
+		salt, rounds := "W22ZaJ0SNY7soEsUEjb6gQ==", c.session.rounds
+		if rounds == 0 {
+			rounds = 4096
+		}
+		raw, err := base64.StdEncoding.DecodeString(salt)
+		if err != nil {
+			return nil, true, err
+		}
+		if c.salted, err = pbkdf2.Key(sha256.New, c.session.password, raw, min(rounds, 4096), sha256.Size); err != nil {
+			return nil, true, err
+		}
+		_, nonce, _ := strings.Cut(first, ",r=")
+		answer := fmt.Sprintf("r=%s%%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=%s,i=%d", nonce, salt, rounds)
+		c.said = first + "," + answer
+		return []byte(answer), false, nil
+	case len(response) == 0:
+		return nil, true, nil
+	}
+	without, proof, _ := strings.Cut(string(response), ",p=")
+	c.said += "," + without
+	client := sign(c.salted, "Client Key")
+	stored := sha256.Sum256(client)
+	want := sign(stored[:], c.said)
+	for i := range want {
+		want[i] ^= client[i]
+	}
+	if proof != base64.StdEncoding.EncodeToString(want) {
+		return nil, true, errors.New("wrong")
+	}
+	c.session.user = true
+	if c.session.liar {
+		return nil, true, nil
+	}
+	return []byte("v=" + base64.StdEncoding.EncodeToString(sign(sign(c.salted, "Server Key"), c.said))), false, nil
 }
 
 func (s *postSession) Mail(string, *smtp.MailOptions) error {
@@ -285,7 +348,7 @@ func TestConnectionThatDiedIdle(t *testing.T) {
 }
 
 func TestWaysToLogIn(t *testing.T) {
-	for _, way := range []string{sasl.Plain, sasl.Login, cramMD5} {
+	for _, way := range []string{sasl.Plain, sasl.Login, scramSHA256, cramMD5} {
 		p := &post{password: "secret", ways: []string{"GSSAPI", way}}
 		c := p.open(t, "starttls")
 		c.relay.User, c.relay.Password = "segue", "secret"
@@ -300,10 +363,25 @@ func TestWaysToLogIn(t *testing.T) {
 	}
 }
 
+// TestServerThatDoesNotKnowThePassword gets no mail, and cannot keep us busy.
+func TestServerThatDoesNotKnowThePassword(t *testing.T) {
+	for want, p := range map[string]*post{
+		"log in as segue: the server did not prove that it knows the password":          {password: "secret", liar: true},
+		`log in as segue: SCRAM-SHA-256: got "2000000000" rounds, want at most 1048576`: {password: "secret", rounds: 2_000_000_000},
+	} {
+		p.ways = []string{scramSHA256}
+		c := p.open(t, "none")
+		c.relay.User, c.relay.Password = "segue", "secret"
+		if got, err := c.send(t.Context(), letter); got != unreachable || err == nil || err.Error() != want || p.taken.Load() != 0 {
+			t.Errorf("got %s, %v and %d mails, want unreachable: %s", got, err, p.taken.Load(), want)
+		}
+	}
+}
+
 // TestPasswordStaysUnread: without TLS it is told to nobody elsewhere, but may be
 // proved.
 func TestPasswordStaysUnread(t *testing.T) {
-	for way, want := range map[string]result{sasl.Plain: unreachable, sasl.Login: unreachable, cramMD5: accepted} {
+	for way, want := range map[string]result{sasl.Plain: unreachable, sasl.Login: unreachable, scramSHA256: accepted, cramMD5: accepted} {
 		p := &post{password: "secret", ways: []string{way}}
 		c := p.open(t, "none")
 		here := c.relay.Addr
