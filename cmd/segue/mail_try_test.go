@@ -29,7 +29,7 @@ func TestEveryShippedMessageCanBeTried(t *testing.T) {
 	l.Sender.SMTP.Address, l.Sender.SMTP.TLS = mails.SMTPAddr(), "none"
 	for name := range pb.Messages {
 		var out bytes.Buffer
-		if err := l.tryMail(t.Context(), &out, pb, name, &netmail.Address{Address: "me@alder.example"}); err != nil {
+		if err := l.tryMail(t.Context(), &out, pb, name, "", &netmail.Address{Address: "me@alder.example"}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

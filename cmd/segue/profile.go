@@ -37,26 +37,9 @@ the customer's partition.`,
 }
 
 func showProfile(ctx context.Context, out io.Writer, a Admin, customer string) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.Listen+"/customers/"+url.PathEscape(customer), nil)
+	body, err := askCustomer(ctx, a, customer, "")
 	if err != nil {
 		return err
-	}
-	if a.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+a.Token)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask for customer %q: %w", customer, err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 8<<20))
-	if err != nil {
-		return fmt.Errorf("ask for customer %q: %w", customer, err)
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask %s for customer %q: %s: %s", a.Listen, customer, answer.Status, strings.TrimSpace(string(body)))
 	}
 	var text bytes.Buffer
 	if err := json.Indent(&text, body, "", "  "); err != nil {
@@ -65,4 +48,30 @@ func showProfile(ctx context.Context, out io.Writer, a Admin, customer string) e
 	text.WriteByte('\n')
 	_, err = text.WriteTo(out)
 	return err
+}
+
+// askCustomer asks a station what it knows of a customer.
+func askCustomer(ctx context.Context, a Admin, customer, query string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.Listen+"/customers/"+url.PathEscape(customer)+query, nil)
+	if err != nil {
+		return nil, err
+	}
+	if a.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+a.Token)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("ask for customer %q: %w", customer, err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 8<<20))
+	if err != nil {
+		return nil, fmt.Errorf("ask for customer %q: %w", customer, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask %s for customer %q: %s: %s", a.Listen, customer, answer.Status, strings.TrimSpace(string(body)))
+	}
+	return body, nil
 }

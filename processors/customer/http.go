@@ -44,7 +44,8 @@ type knownJourney struct {
 }
 
 // ServeHTTP answers GET /customers/{id} with what is known of one customer: 404
-// for one never met, 421 when another instance owns the partition.
+// for one never met, 421 when another instance owns the partition. With ?values it
+// is what templates can show of them.
 func (s *Station) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	if id == "" {
@@ -68,7 +69,12 @@ func (s *Station) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	answer, err := s.task.known(p, s.clock.Now().UnixMilli())
+	var answer any
+	if r.URL.Query().Has("values") {
+		answer, err = s.task.values(p)
+	} else {
+		answer, err = s.task.known(p, s.clock.Now().UnixMilli())
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

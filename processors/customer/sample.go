@@ -22,12 +22,30 @@ func Sample(pb *playbook.Playbook, message string, p *profile.Profile, now int64
 		return nil, fmt.Errorf("message: got %q, want one of %s", message, strings.Join(slices.Sorted(maps.Keys(pb.Messages)), ", "))
 	}
 	d := journey.Decision{Delivery: profile.Derive("sample", message, strconv.FormatInt(now, 10)), Journey: "test", Message: m, Due: now, Reason: "a test of the message " + message}
-	if n := len(p.Carts); n > 0 {
-		d.Cart = p.Carts[n-1].StartedAt
-	}
+	d.Cart = lastCart(p)
 	of := *p
 	of.Customer = ""
 	return delivery(&of, now, pb, &d)
+}
+
+func lastCart(p *profile.Profile) int64 {
+	if n := len(p.Carts); n > 0 {
+		return p.Carts[n-1].StartedAt
+	}
+	return 0
+}
+
+// values are what templates can show of p, about their last cart.
+func (t *Task) values(p *profile.Profile) (*shown, error) {
+	pb, err := t.playbook(p.Playbook)
+	if err != nil {
+		return nil, err
+	}
+	if pb == nil {
+		return nil, fmt.Errorf("values of %q: got no playbook that has decided about them, want one in force", p.Customer)
+	}
+	s := show(p, pb, lastCart(p))
+	return &s, nil
 }
 
 // Somebody is who gets a sample when it is about no customer: they left two things
