@@ -148,7 +148,7 @@ func TestHostileServer(t *testing.T) {
 		conns.Wait()
 	})
 	r.change = func(c *Config) {
-		c.SMTP.Addr, c.SMTP.Timeout, c.SMTP.Connections = l.Addr().String(), 100*time.Millisecond, 2
+		c.SMTP.Addr, c.SMTP.Timeout, c.SMTP.Connections = l.Addr().String(), 300*time.Millisecond, 2
 	}
 	const mails = 12
 	for i := range mails {
