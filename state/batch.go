@@ -115,6 +115,7 @@ func (b *Batch) Apply() error {
 }
 
 func (b *Batch) apply() error {
+	defer b.p.s.settle()
 	if b.b == nil {
 		if b.t == nil {
 			return b.err

@@ -30,6 +30,7 @@ type Replacement struct {
 // Replace deletes what is there, durably: a table that is ingested is durable
 // at once and must not meet what was deleted before it.
 func (p *Partition) Replace() (*Replacement, error) {
+	defer p.s.settle()
 	if err := p.s.db.DeleteRange(p.prefix(nil, 0), p.prefix(nil, 0xff), pebble.Sync); err != nil {
 		return nil, p.failed("delete", err)
 	}
@@ -117,6 +118,7 @@ func (p *Partition) table(n int, add func(w *sstable.Writer, i int) error) error
 	if n == 0 {
 		return nil
 	}
+	defer p.s.settle()
 	t, err := p.create(levelSettled)
 	for i := 0; i < n && err == nil; i++ {
 		err = add(t.w, i)

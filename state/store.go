@@ -23,6 +23,10 @@ type Options struct {
 	Pause func()
 	// TablesFrom is how many entries make a batch a large one; 0: 4096.
 	TablesFrom int
+	// Settle is called after each write, and waits until what Pebble does behind it
+	// has ended. Then nothing is compacted either, as that would go on beside the
+	// next write. For tests that must go the same way each time; nil: nobody waits.
+	Settle func()
 }
 
 // Store is the state of all partitions of a process. One process at a time
@@ -34,6 +38,7 @@ type Store struct {
 	dir        string
 	tables     atomic.Int64 // that were made
 	tablesFrom int
+	settle     func()
 	faults
 }
 
@@ -55,13 +60,19 @@ func Open(dir string, o Options) (*Store, error) {
 	if o.Pause == nil {
 		o.Pause = func() { time.Sleep(probeWait) }
 	}
-	s := &Store{fs: o.FS, dir: dir, tablesFrom: cmp.Or(o.TablesFrom, tablesFrom), faults: faults{dir: dir}}
+	s := &Store{fs: o.FS, dir: dir, tablesFrom: cmp.Or(o.TablesFrom, tablesFrom), settle: o.Settle, faults: faults{dir: dir}}
 	s.opts = &pebble.Options{
 		FS: s.patient(o.FS, o.Pause), FormatMajorVersion: pebble.FormatNewest, Logger: &s.faults,
 		EventListener: &pebble.EventListener{BackgroundError: s.note, DataCorruption: func(i pebble.DataCorruptionInfo) { s.note(i.Details) }},
 		CacheSize:     o.Memory / 2, MemTableSize: uint64(min(max(o.Memory/8, 256<<10), 64<<20)), MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold: 4, L0StopWritesThreshold: 1000, LBaseMaxBytes: 64 << 20,
 		BytesPerSync: 1 << 20, WALBytesPerSync: 1 << 20,
+	}
+	if s.settle == nil {
+		s.settle = func() {}
+	} else { // a periodic look at what there is to compact would cost more than all else
+		s.opts.DisableAutomaticCompactions, s.opts.DisableTableStats = true, true
+		s.opts.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	}
 	for i := range s.opts.Levels {
 		s.opts.Levels[i].BlockSize, s.opts.Levels[i].IndexBlockSize = 16<<10, 256<<10
@@ -85,6 +96,7 @@ func Open(dir string, o Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("open state in %s: %w", dir, errors.Join(err, lock.Close()))
 	}
+	s.settle()
 	if err := errors.Join(s.checkFormat(), s.removeTables()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -122,6 +134,7 @@ func (s *Store) Close() error {
 
 // Sync makes everything written durable.
 func (s *Store) Sync() error {
+	defer s.settle()
 	if err := s.db.LogData(nil, pebble.Sync); err != nil {
 		return fmt.Errorf("sync state in %s: %w", s.dir, err)
 	}

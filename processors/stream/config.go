@@ -77,7 +77,9 @@ type Config[S, D any] struct {
 	// Hook is called at the named steps; its error ends Run as a crash would. For tests.
 	Hook func(step string) error
 
-	tablesFrom int // of the store
+	// Of the store, for tests.
+	tablesFrom int
+	settle     func()
 }
 
 func (c *Config[S, D]) group() string { return c.Prefix + c.Name }

@@ -153,7 +153,7 @@ func (p *Processor[S, D]) start() (err error) {
 
 func (p *Processor[S, D]) openStore() (err error) {
 	open := func() {
-		p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory(), TablesFrom: p.c.tablesFrom, Pause: p.awaitRoom})
+		p.store, err = state.Open(p.c.Dir, state.Options{FS: p.c.FS, Memory: p.c.storeMemory(), TablesFrom: p.c.tablesFrom, Settle: p.c.settle, Pause: p.awaitRoom})
 	}
 	if open(); state.IsCorrupt(err) {
 		p.tellCorrupt(err)

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
@@ -91,6 +92,13 @@ func (f rottenFS) Remove(name string) error {
 	return f.FS.Remove(name)
 }
 
+// List is in order: MemFS follows that of a map.
+func (f rottenFS) List(dir string) ([]string, error) {
+	names, err := f.FS.List(dir)
+	slices.Sort(names)
+	return names, err
+}
+
 func (d *simDisk) move(from, to string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -133,12 +141,57 @@ func (d *simDisk) lose() {
 func (d *simDisk) crash(percent int) {
 	d.fate = d.rng.Uint64()
 	all := d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: d.fortune("")})
+	d.forget(all, func(string) bool { return true }) // a clone brings back what was deleted since the folder was synced
 	if percent < 100 {
 		synced := d.mem.CrashClone(vfs.CrashCloneCfg{})
+		d.forget(synced, d.deleted)
 		d.merge(synced, all, "", percent)
 		all = synced
 	}
 	d.mem = all
+}
+
+// String is of all that is in the folder. What it names after a crash tells two
+// runs apart long before the difference shows.
+func (d *simDisk) String() string {
+	names, err := d.mem.List("state/")
+	if err != nil {
+		return "nothing"
+	}
+	slices.Sort(names)
+	h := fnv.New64a()
+	for _, name := range names {
+		_, _ = io.WriteString(h, name)
+		if at := "state/" + name; name != "corrupt" {
+			_, _ = h.Write(contents(d.mem, at))
+		}
+	}
+	return fmt.Sprintf("%d files, %x", len(names), h.Sum64())
+}
+
+// forget deletes what is in a clone and not on the disk any more.
+func (d *simDisk) forget(clone *vfs.MemFS, which func(name string) bool) {
+	names, err := clone.List("state/")
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if at := "state/" + name; !there(d.mem, at) && which(name) {
+			must(clone.RemoveAll(at))
+		}
+	}
+}
+
+// deleted is what Pebble deletes behind a write: it may be before others sync the
+// folder, or after, so no crash brings it back. What is set aside it may.
+func (d *simDisk) deleted(name string) bool {
+	numbered := '0' <= name[0] && name[0] <= '9' || strings.HasPrefix(name, "MANIFEST-") || strings.HasPrefix(name, "OPTIONS-")
+	return numbered && !there(d.mem, "state/corrupt/"+name)
+}
+
+func there(fs *vfs.MemFS, at string) bool {
+	_, err := fs.Stat(at)
+	return err == nil
 }
 
 // merge adds to what was synced: files whose entry was not, and blocks at the

@@ -21,6 +21,8 @@ type thread struct {
 	ready func() bool // nil: at once
 	ctx   context.Context
 	until time.Time // whatever ready says; zero: never
+
+	settles bool // it goes on as soon as Pebble rests
 }
 
 func (t *thread) runnable() bool {
@@ -121,6 +123,17 @@ func (p *simProcess) await(ctx context.Context, ready func() bool, until time.Ti
 	}
 }
 
+// settle lets Pebble end what it does behind a write. Nobody else goes on: the
+// thread may hold locks.
+func (p *simProcess) settle() {
+	if p.dead {
+		return
+	}
+	t := p.w.running
+	t.settles = true
+	t.yield(struct{}{})
+}
+
 // sleep is how the processor waits for time.
 func (p *simProcess) sleep(ctx context.Context, d time.Duration) {
 	p.await(ctx, func() bool { return false }, time.Now().Add(d))
@@ -213,6 +226,7 @@ func (m *simMachine) kill(percent int) {
 		m.w.count("power losses")
 	}
 	m.disk.crash(percent)
+	m.w.tracef("on its disk is %s", m.disk)
 	m.bury()
 }
 

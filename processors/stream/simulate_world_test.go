@@ -17,7 +17,9 @@ import (
 
 // simulation is one world, made from a seed. Everything in it that could go
 // either way is drawn from rng, by the one goroutine that also runs all
-// threads, one at a time; Pebble's own goroutines come to rest in between.
+// threads, one at a time. Whenever one has written, Pebble's own goroutines come
+// to rest before it goes on: when they get their turns, and how far they come in
+// one, is for the machine to say and must not matter.
 type simulation struct {
 	seed       uint64
 	rng        *rand.Rand
@@ -94,7 +96,7 @@ func (w *simulation) config(p *simProcess) Config[toyState, string] {
 	}}
 	c := Config[toyState, string]{
 		Task: task, Name: "toy", Input: "events", Profiles: "profiles", DeadLetters: "dead-letters",
-		Instance: p.machine.name, Dir: "state", FS: p.machine.disk.fs(), Memory: []int64{4 << 20, 16 << 10, 4 << 10}[w.rng.IntN(3)], tablesFrom: 1 + w.rng.IntN(6), Clock: p.machine.clock,
+		Instance: p.machine.name, Dir: "state", FS: p.machine.disk.fs(), Memory: []int64{4 << 20, 16 << 10, 4 << 10}[w.rng.IntN(3)], tablesFrom: 1 + w.rng.IntN(6), settle: p.settle, Clock: p.machine.clock,
 		FoldVersion: p.machine.version, AcceptRefold: w.calm || w.seed%2 == 0, Outputs: []string{"out"},
 		ApplyInterval: 300 * time.Millisecond, FlushAfter: 700 * time.Millisecond, ProgressInterval: 200 * time.Millisecond,
 		MaxPoll: 20 + w.rng.IntN(20), DrainBudget: 1 + w.rng.IntN(7), Hook: p.hook,
@@ -109,13 +111,12 @@ func (w *simulation) count(what string) { w.counts[what]++ }
 
 // tracef adds to what a replay must repeat, word for word.
 func (w *simulation) tracef(format string, a ...any) {
-	line := fmt.Sprintf(format, a...)
-	h := fnv.New64a()
-	line = fmt.Sprintf("%s %d %s", time.Now().Format("04:05.000000"), w.dice.thrown, line)
-	_, _ = fmt.Fprintf(h, "%d %s", w.hash, line)
+	now, h := time.Now(), fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%d %d %d ", w.hash, now.UnixMicro(), w.dice.thrown)
+	_, _ = fmt.Fprintf(h, format, a...)
 	w.hash = h.Sum64()
 	if w.verbose {
-		w.trace = append(w.trace, line)
+		w.trace = append(w.trace, fmt.Sprintf("%s %d ", now.Format("04:05.000000"), w.dice.thrown)+fmt.Sprintf(format, a...))
 	}
 }
 
@@ -221,14 +222,18 @@ func (w *simulation) threadStep() bool {
 	return true
 }
 
-// let runs a thread to where it waits next, and Pebble until it rests.
+// let runs a thread to where it waits next, and Pebble until it rests, also when
+// the thread only waits for that.
 func (w *simulation) let(t *thread, run func()) {
-	w.busy.Store(true)
-	w.running = t
-	run()
-	w.running = nil
-	w.busy.Store(false)
-	synctest.Wait()
+	for again := true; again; again = t.settles {
+		t.settles = false
+		w.busy.Store(true)
+		w.running = t
+		run()
+		w.running = nil
+		w.busy.Store(false)
+		synctest.Wait()
+	}
 }
 
 // fate looks after a process that just ran.
