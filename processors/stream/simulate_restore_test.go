@@ -29,6 +29,7 @@ func TestRestoreWhileOthersFlush(t *testing.T) {
 }
 
 // compactedCluster flushes ada again, and compacts, when the first read begins.
+// The last record of a log is never compacted: another one follows.
 type compactedCluster struct {
 	cluster
 	log   *modelLog
@@ -46,7 +47,9 @@ func (c *compactedCluster) Ends(context.Context, string) (map[int32]int64, error
 func (c *compactedCluster) Read(_ context.Context, _ string, _ int32, from int64, take func(*kgo.Record) (bool, error)) error {
 	if !c.begun {
 		c.begun = true
-		c.log.append(&kgo.Record{Key: []byte("ada")}, nil)
+		for _, key := range []string{"ada", "cid"} {
+			c.log.append(&kgo.Record{Key: []byte(key)}, nil)
+		}
 		c.log.compact(c.log.end)
 	}
 	for _, r := range c.log.read(from, 10) {
