@@ -120,6 +120,9 @@ func (n *Need) expire(s *profile.Series, now int64) {
 	for gone < len(s.Points) && s.Points[gone].At <= now-n.Window {
 		gone++
 	}
+	if gone == len(s.Points) {
+		gone, s.Points = 0, s.Points[:0] // and goes on in the same memory
+	}
 	s.Points = s.Points[gone:]
 }
 

@@ -107,6 +107,9 @@ func Remember(p *profile.Profile, id string, now int64) bool {
 	for forget < len(p.Seen) && p.Seen[forget].At <= now-profile.SeenFor {
 		forget++
 	}
+	if forget == len(p.Seen) {
+		forget, p.Seen = 0, p.Seen[:0] // and goes on in the same memory
+	}
 	p.Seen = p.Seen[forget:]
 	for _, seen := range p.Seen {
 		if seen.Hash == hash {

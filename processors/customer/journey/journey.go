@@ -298,12 +298,12 @@ func (b *Book) start(r profile.Run) bool {
 
 // stop ends the runs that reason names a reason for.
 func (b *Book) stop(reason func(*profile.Run, *playbook.Journey) string) {
-	b.Profile.Runs = slices.DeleteFunc(b.Profile.Runs, func(r profile.Run) bool {
-		why := reason(&r, b.journey(r.Journey))
+	b.keep(func(r *profile.Run, j *playbook.Journey) bool {
+		why := reason(r, j)
 		if why != "" {
-			b.cancel(&r, why)
+			b.cancel(r, why)
 		}
-		return why != ""
+		return why == ""
 	})
 }
 
@@ -318,18 +318,28 @@ func (b *Book) cancel(r *profile.Run, reason string) {
 
 // each visits the runs, and ends those that have nothing left to wait for.
 func (b *Book) each(visit func(*profile.Run, *playbook.Journey)) {
-	kept := b.Profile.Runs[:0]
-	for i := range b.Profile.Runs {
-		r := b.Profile.Runs[i]
-		if j := b.journey(r.Journey); j != nil {
-			visit(&r, j)
+	b.keep(func(r *profile.Run, j *playbook.Journey) bool {
+		if j != nil {
+			visit(r, j)
 		}
-		if r.Due != 0 || r.Delivery != "" {
-			kept = append(kept, r)
+		return r.Due != 0 || r.Delivery != ""
+	})
+}
+
+// keep goes through the runs where they lie, and drops those that it is told to.
+func (b *Book) keep(keep func(*profile.Run, *playbook.Journey) bool) {
+	runs, kept := b.Profile.Runs, 0
+	for i := range runs {
+		if !keep(&runs[i], b.journey(runs[i].Journey)) {
+			continue
 		}
+		if kept < i {
+			runs[kept] = runs[i]
+		}
+		kept++
 	}
-	clear(b.Profile.Runs[len(kept):])
-	b.Profile.Runs = kept
+	clear(runs[kept:])
+	b.Profile.Runs = runs[:kept]
 }
 
 func (b *Book) journey(name string) *playbook.Journey {
