@@ -142,6 +142,7 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 		s.event = &s.own.event
 		whole := p.RedirectTo != "" // it is forwarded
 		if whole || !s.own.read(in.Value) {
+			s.event = new(schemas.Event)
 			if err := schemas.Decode(in.Value, s.event); err != nil {
 				return nil, 0, fmt.Errorf("decode event: %w", err)
 			}
@@ -163,12 +164,10 @@ func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, 
 // garbage collector.
 var steps = sync.Pool{New: func() any { return new(step) }}
 
-// done lets the step be used again, unless a decision may point into it.
+// done lets the step be used again: no decision points into it.
 func (s *step) done() {
-	if s.decisions == nil {
-		*s = step{}
-		steps.Put(s)
-	}
+	*s = step{}
+	steps.Put(s)
 }
 
 // step is one call of Advance: what comes in, and what comes of it.
@@ -389,7 +388,7 @@ func (s *step) settle() {
 }
 
 func (s *step) decide(d Decision) {
-	d.Event = s.event.GetId()
+	d.Event = strings.Clone(s.event.GetId())
 	s.decisions = append(s.decisions, d)
 }
 

@@ -20,6 +20,11 @@ func filled(m protoreflect.Message) {
 		f := fields.Get(i)
 		switch {
 		case f.ContainingOneof() != nil:
+		case f.IsMap():
+			m.Mutable(f).Map().Set(protoreflect.ValueOfString("a").MapKey(), protoreflect.ValueOfString("b"))
+		case f.IsList():
+			filled(m.Mutable(f).List().AppendMutable().Message())
+			filled(m.Mutable(f).List().AppendMutable().Message())
 		case f.Kind() == protoreflect.MessageKind:
 			filled(m.Mutable(f).Message())
 		case f.Kind() == protoreflect.StringKind:
@@ -28,19 +33,29 @@ func filled(m protoreflect.Message) {
 			m.Set(f, protoreflect.ValueOfInt64(7))
 		case f.Kind() == protoreflect.Int32Kind:
 			m.Set(f, protoreflect.ValueOfInt32(7e6))
+		case f.Kind() == protoreflect.BoolKind:
+			m.Set(f, protoreflect.ValueOfBool(true))
+		case f.Kind() == protoreflect.EnumKind:
+			m.Set(f, protoreflect.ValueOfEnum(1))
 		}
 	}
 }
 
-// views returns events of which every field is set.
-func views() []*schemas.Event {
-	visit := &schemas.Event{Body: &schemas.Event_Visit{Visit: &schemas.Visit{}}}
-	view := &schemas.Event{Body: &schemas.Event_View{View: &schemas.View{}}}
-	filled(visit.ProtoReflect())
-	filled(visit.GetVisit().ProtoReflect())
-	filled(view.ProtoReflect())
-	filled(view.GetView().ProtoReflect())
-	return []*schemas.Event{visit, view, {Id: "x", Body: &schemas.Event_View{View: &schemas.View{Category: "mugs"}}}}
+// glanced returns events of every kind that is read at a glance, with every field
+// set.
+func glanced() []*schemas.Event {
+	all := []*schemas.Event{
+		{Body: &schemas.Event_Visit{Visit: &schemas.Visit{}}}, {Body: &schemas.Event_View{View: &schemas.View{}}},
+		{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{}}}, {Body: &schemas.Event_Order{Order: &schemas.Order{}}},
+		{Body: &schemas.Event_Engagement{Engagement: &schemas.Engagement{}}}, {Body: &schemas.Event_Named{Named: &schemas.Named{}}}}
+	for _, e := range all {
+		m := e.ProtoReflect()
+		filled(m)
+		filled(m.Get(m.WhichOneof(m.Descriptor().Oneofs().ByName("body"))).Message())
+	}
+	return append(all, &schemas.Event{Id: "x", Body: &schemas.Event_View{View: &schemas.View{Category: "mugs"}}},
+		&schemas.Event{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_REPLACED, Products: []*schemas.Product{{Id: "mug"}, {Id: "jug"}}}}},
+		&schemas.Event{Body: &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: schemas.Engagement_CLICKED}}})
 }
 
 // same folds what was glanced at and the whole event, and compares.
@@ -66,26 +81,27 @@ func same(t *testing.T, pb *playbook.Playbook, value []byte) (glanced bool) {
 	return true
 }
 
-// Whatever field of a view or a visit the fold comes to use, a glance must see.
+// Whatever field of such an event the fold comes to use, a glance must see.
 func TestGlanceSeesWhatIsFolded(t *testing.T) {
 	pb := parse(t, shop(t))
-	for _, e := range views() {
+	for _, e := range glanced() {
 		if !same(t, pb, schemas.Encode(e)) {
 			t.Errorf("not read at a glance: %v", e)
 		}
 	}
-	if same(t, pb, encoded(t, "ada order total=3", monday)) || same(t, pb, []byte(`{"visit":{}}`)) || same(t, pb, nil) {
-		t.Error("what is no view is read as one")
+	if same(t, pb, encoded(t, "ada identify email=ada@shop.example", monday)) || same(t, pb, []byte(`{"visit":{}}`)) || same(t, pb, nil) {
+		t.Error("what is none of them is read as one")
 	}
 }
 
 func FuzzGlance(f *testing.F) {
 	pb := parse(f, shop(f))
-	for _, e := range views() {
+	for _, e := range glanced() {
 		b := schemas.Encode(e)
 		f.Add(b)
 		f.Add(append(b, b...))
 	}
 	f.Add(encoded(f, "ada cart_add sku=mug price=3", monday))
+	f.Add(encoded(f, "ada identify email=ada@shop.example", monday))
 	f.Fuzz(func(t *testing.T, value []byte) { same(t, pb, value) })
 }
