@@ -1,7 +1,9 @@
 package customer
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"segue/processors/stream"
@@ -62,6 +64,43 @@ func BenchmarkAdvance(b *testing.B) {
 		at := func(i int) int64 { return monday + int64(i)*minute }
 		fold(b, at, "ada view sku=mug category=kitchen", "ada view sku=jug category=kitchen", "ada view sku=bowl category=kitchen")
 	})
+}
+
+// BenchmarkSegments folds a buyer's views, one a minute, under segments that ask
+// for orders and mails opened, of which nothing changes.
+func BenchmarkSegments(b *testing.B) {
+	for _, segments := range []int{10, 30, 100} {
+		b.Run(fmt.Sprintf("segments=%d", segments), func(b *testing.B) {
+			before, after, _ := strings.Cut(shop(b), "segments:\n")
+			for i := range segments {
+				before += fmt.Sprintf("  s%d: {enter: orders.spent(days(%d)) >= money(%d) && since(last.open) > days(%d)}\n", i, 30+i, i, 1+i%7)
+			}
+			pb := parse(b, strings.Replace(before, "  s0:", "segments:\n  s0:", 1)+after)
+			task := loaded(b, pb)
+			values := make([][]byte, 1_000)
+			for i := range values {
+				values[i] = encoded(b, "ada view sku=mug category=kitchen", monday+int64(i)*minute)
+			}
+			b.ReportAllocs()
+			var p *profile.Profile
+			i := len(values)
+			for b.Loop() {
+				if i == len(values) {
+					i, p = 0, task.New("ada")
+					for n, line := range []string{"ada order total=40", "ada opened", "ada order total=40", "ada order total=40"} {
+						at := monday - int64(4-n)*day
+						if _, _, err := task.Advance(p, stream.Input{Key: "ada", Now: at, Value: encoded(b, line, at), Version: pb.Version}); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				if _, _, err := task.Advance(p, stream.Input{Key: "ada", Now: monday + int64(i)*minute, Value: values[i], Version: pb.Version}); err != nil {
+					b.Fatal(err)
+				}
+				i++
+			}
+		})
+	}
 }
 
 // BenchmarkProfile does what the runtime does with a profile beside folding, for

@@ -179,6 +179,7 @@ type step struct {
 	event     *schemas.Event   // nil: a wake-up
 	merged    *profile.Profile // what a merge brings
 	journeys  journey.Book     // empty: no playbook
+	changed   playbook.Aspects // since the segments were last asked
 	decisions []Decision
 
 	own glance // the input's event; here, so that a step is one allocation
@@ -233,7 +234,7 @@ func (s *step) inForce() {
 	if s.p.Playbook == "" { // first contact
 		s.p.Holdout = profile.Draw(s.task.salt, "holdout", s.p.Customer) < s.pb.Limits.Holdout
 	}
-	s.p.Playbook = s.pb.Version
+	s.p.Playbook, s.p.Turns = s.pb.Version, nil
 	if s.p.FirstSeen == 0 {
 		return
 	}
@@ -249,6 +250,7 @@ func (s *step) happen(e *schemas.Event) (live bool) {
 	if h.Repeated {
 		return true
 	}
+	s.changed |= playbook.ChangedBy(e)
 	live = !h.Late
 	if m := e.GetMerge(); m != nil {
 		return s.merge(m, live)
@@ -370,7 +372,7 @@ func (s *step) forward() {
 // segments brings the memberships up to now. live: journeys may start with a
 // change.
 func (s *step) segments(live bool) int64 {
-	changes, next := segment.Changes(s.p, s.pb.Segments, s.now)
+	changes, next := segment.Changes(s.p, s.pb.Segments, s.now, s.changed)
 	for i := range changes {
 		s.decide(Decision{Segment: &changes[i]})
 		if live {

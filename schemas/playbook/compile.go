@@ -52,7 +52,7 @@ func compile(source string, inCart bool) (*Condition, error) {
 	}
 	needs := slices.CompactFunc(slices.SortedFunc(slices.Values(c.needs), func(a, b Need) int { return cmp.Compare(a.ID, b.ID) }),
 		func(a, b Need) bool { return a.ID == b.ID })
-	return &Condition{source: source, root: root, needs: needs}, nil
+	return &Condition{source: source, root: root, needs: needs, reads: c.reads}, nil
 }
 
 var (
@@ -186,6 +186,7 @@ type compiler struct {
 	ast    *ast.AST
 	inCart bool
 	needs  []Need
+	reads  Aspects
 	faults []error
 }
 
@@ -207,7 +208,7 @@ func (c *compiler) node(e ast.Expr) node {
 		return c.name(e, e.AsIdent())
 	case ast.SelectKind:
 		if s := e.AsSelect(); s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == traits && !s.IsTestOnly() {
-			return trait{s.FieldName()}
+			return c.trait(s.FieldName())
 		}
 	case ast.CallKind:
 		return c.call(e, e.AsCall())
@@ -221,10 +222,16 @@ func (c *compiler) name(e ast.Expr, name string) node {
 			if v.cart && !c.inCart {
 				return c.fail(e, name, "a name that is known here; cart.… is known in the steps of a cart's journey")
 			}
+			c.reads |= v.of
 			return read{v}
 		}
 	}
 	return c.fail(e, name, name+`["…"]`)
+}
+
+func (c *compiler) trait(name string) node {
+	c.reads |= ofPerson
+	return trait{name}
 }
 
 func (c *compiler) literal(e ast.Expr) node {
@@ -259,7 +266,7 @@ func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 		return nil
 	case "_[_]":
 		if key, ok := literalText(args[1]); ok {
-			return trait{key}
+			return c.trait(key)
 		}
 		return c.fail(args[1], "a trait that is not named", traits+`["…"]`)
 	case "@in":
@@ -369,6 +376,7 @@ func (c *compiler) count(of *counter, args []ast.Expr) node {
 	}
 	need.ID = need.id()
 	c.needs = append(c.needs, need)
+	c.reads |= need.Kind.aspect()
 	return &count{need: need, money: of.sum, source: of.name + "(" + strings.Join(written, ", ") + ")"}
 }
 

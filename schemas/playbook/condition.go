@@ -21,6 +21,7 @@ type Condition struct {
 	source string
 	root   node
 	needs  []Need
+	reads  Aspects
 }
 
 // Source returns what the marketer wrote.

@@ -14,66 +14,67 @@ import (
 type variable struct {
 	name string
 	kind kind
+	of   Aspects
 	cart bool // known in a cart's journey only
 	read func(Facts) (v value, until int64)
 }
 
-func tallied(name string, of func(*profile.Profile) *profile.Tally) variable {
-	return variable{name: name, kind: number, read: func(f Facts) (value, int64) { return value{n: of(f.Profile).Count}, 0 }}
+func tallied(name string, aspect Aspects, of func(*profile.Profile) *profile.Tally) variable {
+	return variable{name: name, kind: number, of: aspect, read: func(f Facts) (value, int64) { return value{n: of(f.Profile).Count}, 0 }}
 }
 
-func at(name string, of func(*profile.Profile) int64) variable {
-	return variable{name: name, kind: instant, read: func(f Facts) (value, int64) { return value{n: of(f.Profile)}, 0 }}
+func at(name string, aspect Aspects, of func(*profile.Profile) int64) variable {
+	return variable{name: name, kind: instant, of: aspect, read: func(f Facts) (value, int64) { return value{n: of(f.Profile)}, 0 }}
 }
 
 func said(name string, of func(*profile.Profile) string) variable {
-	return variable{name: name, kind: text, read: func(f Facts) (value, int64) { return value{s: of(f.Profile)}, 0 }}
+	return variable{name: name, kind: text, of: ofPerson, read: func(f Facts) (value, int64) { return value{s: of(f.Profile)}, 0 }}
 }
 
 // variables are all names without arguments.
 var variables = []variable{
-	tallied("orders.count", func(p *profile.Profile) *profile.Tally { return &p.Orders.Tally }),
-	tallied("views.count", func(p *profile.Profile) *profile.Tally { return &p.Views.Tally }),
-	tallied("visits.count", func(p *profile.Profile) *profile.Tally { return &p.Visits }),
-	tallied("sent.count", func(p *profile.Profile) *profile.Tally { return &p.Sent }),
-	tallied("opened.count", func(p *profile.Profile) *profile.Tally { return &p.Opened }),
-	tallied("clicked.count", func(p *profile.Profile) *profile.Tally { return &p.Clicked }),
-	tallied("tickets.count", func(p *profile.Profile) *profile.Tally { return &p.Tickets.Tally }),
-	{name: "tickets.open", kind: number, read: func(f Facts) (value, int64) { return value{n: int64(len(f.Profile.Tickets.Open))}, 0 }},
-	{name: "carts.open", kind: number, read: openCarts},
-	{name: "orders.value", kind: money, read: func(f Facts) (value, int64) { return value{n: f.Profile.Orders.ValueMicros}, 0 }},
+	tallied("orders.count", ofOrders, func(p *profile.Profile) *profile.Tally { return &p.Orders.Tally }),
+	tallied("views.count", ofViews, func(p *profile.Profile) *profile.Tally { return &p.Views.Tally }),
+	tallied("visits.count", ofVisits, func(p *profile.Profile) *profile.Tally { return &p.Visits }),
+	tallied("sent.count", ofSent, func(p *profile.Profile) *profile.Tally { return &p.Sent }),
+	tallied("opened.count", ofOpened, func(p *profile.Profile) *profile.Tally { return &p.Opened }),
+	tallied("clicked.count", ofClicked, func(p *profile.Profile) *profile.Tally { return &p.Clicked }),
+	tallied("tickets.count", ofTickets, func(p *profile.Profile) *profile.Tally { return &p.Tickets.Tally }),
+	{name: "tickets.open", kind: number, of: ofTickets, read: func(f Facts) (value, int64) { return value{n: int64(len(f.Profile.Tickets.Open))}, 0 }},
+	{name: "carts.open", kind: number, of: ofCarts, read: openCarts},
+	{name: "orders.value", kind: money, of: ofOrders, read: func(f Facts) (value, int64) { return value{n: f.Profile.Orders.ValueMicros}, 0 }},
 
-	at("first.seen", func(p *profile.Profile) int64 { return p.FirstSeen }),
-	at("first.order", func(p *profile.Profile) int64 { return p.Orders.First }),
-	at("last.seen", func(p *profile.Profile) int64 { return p.LastSeen }),
-	at("last.order", func(p *profile.Profile) int64 { return p.Orders.Last }),
-	at("last.view", func(p *profile.Profile) int64 { return p.Views.Last }),
-	at("last.visit", func(p *profile.Profile) int64 { return p.Visits.Last }),
-	at("last.sent", func(p *profile.Profile) int64 { return p.Sent.Last }),
-	at("last.open", func(p *profile.Profile) int64 { return p.Opened.Last }),
-	at("last.click", func(p *profile.Profile) int64 { return p.Clicked.Last }),
-	at("last.ticket", func(p *profile.Profile) int64 { return p.Tickets.Last }),
+	at("first.seen", ofPresence, func(p *profile.Profile) int64 { return p.FirstSeen }),
+	at("first.order", ofOrders, func(p *profile.Profile) int64 { return p.Orders.First }),
+	at("last.seen", ofPresence, func(p *profile.Profile) int64 { return p.LastSeen }),
+	at("last.order", ofOrders, func(p *profile.Profile) int64 { return p.Orders.Last }),
+	at("last.view", ofViews, func(p *profile.Profile) int64 { return p.Views.Last }),
+	at("last.visit", ofVisits, func(p *profile.Profile) int64 { return p.Visits.Last }),
+	at("last.sent", ofSent, func(p *profile.Profile) int64 { return p.Sent.Last }),
+	at("last.open", ofOpened, func(p *profile.Profile) int64 { return p.Opened.Last }),
+	at("last.click", ofClicked, func(p *profile.Profile) int64 { return p.Clicked.Last }),
+	at("last.ticket", ofTickets, func(p *profile.Profile) int64 { return p.Tickets.Last }),
 
 	said("customer.email", func(p *profile.Profile) string { return p.Email }),
 	said("customer.first_name", func(p *profile.Profile) string { return p.FirstName }),
 	said("customer.last_name", func(p *profile.Profile) string { return p.LastName }),
 	said("customer.country", func(p *profile.Profile) string { return p.Country }),
 	said("customer.language", func(p *profile.Profile) string { return p.Language }),
-	{name: "customer.subscribed", kind: boolean, read: func(f Facts) (value, int64) { return truth(f.Profile.Consent == profile.Subscribed), 0 }},
+	{name: "customer.subscribed", kind: boolean, of: ofPerson, read: func(f Facts) (value, int64) { return truth(f.Profile.Consent == profile.Subscribed), 0 }},
 
-	{name: "cart.value", kind: money, cart: true, read: func(f Facts) (value, int64) {
+	{name: "cart.value", kind: money, of: ofCarts, cart: true, read: func(f Facts) (value, int64) {
 		if f.Cart == nil {
 			return value{}, 0
 		}
 		return value{n: f.Cart.Value()}, 0
 	}},
-	{name: "cart.size", kind: number, cart: true, read: func(f Facts) (value, int64) {
+	{name: "cart.size", kind: number, of: ofCarts, cart: true, read: func(f Facts) (value, int64) {
 		if f.Cart == nil {
 			return value{}, 0
 		}
 		return value{n: int64(len(f.Cart.Items))}, 0
 	}},
-	{name: "cart.currency", kind: text, cart: true, read: func(f Facts) (value, int64) {
+	{name: "cart.currency", kind: text, of: ofCarts, cart: true, read: func(f Facts) (value, int64) {
 		if f.Cart == nil {
 			return value{}, 0
 		}

@@ -137,6 +137,11 @@ func (d *document) segments(pb *Playbook, e entry) {
 		if f["leave"].node != nil {
 			segment.Leave = f["leave"].condition(false)
 		}
+		for _, c := range []*Condition{segment.Enter, segment.Leave} {
+			if c != nil {
+				segment.Reads |= c.reads
+			}
+		}
 		pb.Segments = append(pb.Segments, segment)
 	}
 	slices.SortFunc(pb.Segments, func(a, b Segment) int { return strings.Compare(a.Name, b.Name) })

@@ -108,6 +108,8 @@ const (
 type Segment struct {
 	Name         string
 	Enter, Leave *Condition
+	// Reads is what these look at, time apart.
+	Reads Aspects
 }
 
 // Journey is what happens to one customer after Start.

@@ -404,7 +404,7 @@ func Size(p *Profile) int {
 	for _, id := range p.Tickets.Open {
 		n += len(id)
 	}
-	return n + seen*len(p.Seen) + run*len(p.Runs) +
+	return n + 8*len(p.Turns) + seen*len(p.Seen) + run*len(p.Runs) +
 		(text+24)*(len(p.Traits)+len(p.Names)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))
 }
 

@@ -38,7 +38,7 @@ func ada() *Profile {
 func TestAdaHoldsEveryField(t *testing.T) {
 	v := reflect.ValueOf(*ada())
 	for i := range v.NumField() {
-		if v.Field(i).IsZero() {
+		if inMemory := v.Type().Field(i).Name == "Turns"; v.Field(i).IsZero() != inMemory {
 			t.Errorf("%s is empty: give it a value, and the codec a line", v.Type().Field(i).Name)
 		}
 	}

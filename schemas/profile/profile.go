@@ -80,6 +80,11 @@ type Profile struct {
 	Playbook string
 	// Next is when anything here can change without an event; 0: never.
 	Next int64
+
+	// Turns are when time alone changes each segment's membership, by the
+	// playbook's order; 0: never. They follow from the rest, and are not part of
+	// the bytes: nil where they are not known.
+	Turns []int64
 }
 
 // Consent is what the customer said about e-mail.

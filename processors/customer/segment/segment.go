@@ -32,21 +32,25 @@ type Change struct {
 }
 
 // Changes brings p's memberships up to now and returns what changed, by name of
-// segment, and when time alone may change them next; 0: never.
-func Changes(p *profile.Profile, segments []playbook.Segment, now int64) (changes []Change, next int64) {
+// segment, and when time alone may change them next; 0: never. changed is what is
+// no longer as it was at the last call. Only segments that read it, or whose turn
+// has come, are asked; all of them while p.Turns are not known.
+func Changes(p *profile.Profile, segments []playbook.Segment, now int64, changed playbook.Aspects) (changes []Change, next int64) {
 	facts := playbook.Facts{Profile: p, Now: now}
-	at := 0 // in p.Segments; both are by name
-	unknown := func() {
-		changes = append(changes, Change{Segment: p.Segments[at].Segment, Reason: "no longer in the playbook"})
-		p.Segments = slices.Delete(p.Segments, at, at+1)
+	known := p.Turns != nil && len(p.Turns) == len(segments)
+	if !known {
+		changes = unknown(p, segments)
+		p.Turns = make([]int64, len(segments))
 	}
+	gone := len(changes)
 	for i := range segments {
-		s := &segments[i]
-		for at < len(p.Segments) && p.Segments[at].Segment < s.Name {
-			unknown()
+		s, turns := &segments[i], p.Turns[i]
+		if known && s.Reads&changed == 0 && (turns == 0 || now < turns) {
+			next = sooner(next, turns)
+			continue
 		}
-		in := at < len(p.Segments) && p.Segments[at].Segment == s.Name
-		stays, because, changesAt := member(s, facts, in)
+		at, in := find(p, s.Name)
+		stays, because, turns := member(s, facts, in)
 		switch {
 		case stays && !in:
 			p.Segments = slices.Insert(p.Segments, at, profile.Membership{Segment: s.Name, Since: now})
@@ -55,18 +59,28 @@ func Changes(p *profile.Profile, segments []playbook.Segment, now int64) (change
 			p.Segments = slices.Delete(p.Segments, at, at+1)
 			changes = append(changes, Change{Segment: s.Name, Because: because})
 		}
-		if stays {
-			at++
-		}
 		if stays != in { // from here on the other condition is waited for
-			_, _, changesAt = member(s, facts, stays)
+			_, _, turns = member(s, facts, stays)
 		}
-		next = sooner(next, changesAt)
+		p.Turns[i] = turns
+		next = sooner(next, turns)
 	}
-	for at < len(p.Segments) {
-		unknown()
+	if gone > 0 {
+		slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Segment, b.Segment) })
 	}
 	return changes, next
+}
+
+// unknown takes p out of the segments that the playbook does not have.
+func unknown(p *profile.Profile, segments []playbook.Segment) (changes []Change) {
+	p.Segments = slices.DeleteFunc(p.Segments, func(m profile.Membership) bool {
+		_, known := slices.BinarySearchFunc(segments, m.Segment, func(s playbook.Segment, name string) int { return strings.Compare(s.Name, name) })
+		if !known {
+			changes = append(changes, Change{Segment: m.Segment, Reason: "no longer in the playbook"})
+		}
+		return !known
+	})
+	return changes
 }
 
 // Leave takes p out of all segments, for the reason given.

@@ -1,0 +1,122 @@
+package customer
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"segue/processors/stream"
+	"segue/schemas"
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+// asking has every name that a segment can ask about.
+var asking = []string{
+	"orders.count >= 2", "views.count > visits.count", "visits.count >= 3", "sent.count >= 2", "opened.count >= 2", "clicked.count >= 2", "tickets.count >= 2",
+	"tickets.open >= 1", "carts.open >= 1", "orders.value >= money(20)",
+	"since(first.seen) > minutes(20)", "since(first.order) > minutes(5)", "since(last.seen) > minutes(10)", "since(last.order) < minutes(30)",
+	"since(last.view) > minutes(3)", "since(last.visit) <= minutes(4)", "since(last.sent) > minutes(5)", "since(last.open) < minutes(6)",
+	"since(last.click) > minutes(7)", "since(last.ticket) < minutes(8)", "since(last.view) > hours(1)", "since(last.order) > days(1)",
+	`customer.email == "ada@shop.example"`, `customer.first_name != ""`, `customer.last_name == "Lovelace"`, `customer.country in ["GB", "IE"]`,
+	`customer.language == "en"`, "customer.subscribed", `customer.traits["plan"] == "gold"`,
+	"orders.within(minutes(10)) >= 1", "orders.spent(minutes(20)) >= money(15)", `orders.in_category("mugs", minutes(15)) >= 1`, `orders.of_product("mug") >= 2`,
+	"views.within(minutes(7)) >= 2", `views.in_category("mugs", minutes(9)) > views.in_category("pots", minutes(5))`, `views.of_product("mug", minutes(6)) >= 1`,
+	"visits.within(minutes(3)) == 1", "sent.within(minutes(12)) >= 1", "opened.within(minutes(4)) >= 1", "clicked.within(minutes(9)) >= 1",
+	"tickets.within(minutes(11)) >= 1", `events.named("Quiz", minutes(8)) >= 1`,
+}
+
+// askingAll is a playbook with each of them alone, and with others; some segments
+// are left by another than they are entered by.
+func askingAll(t tb) *playbook.Playbook {
+	var yaml strings.Builder
+	yaml.WriteString(shop(t))
+	before, after, _ := strings.Cut(yaml.String(), "segments:\n")
+	yaml.Reset()
+	yaml.WriteString(before + "segments:\n")
+	for i, one := range asking {
+		next, other := asking[(i+1)%len(asking)], asking[(i+5)%len(asking)]
+		for name, enter := range map[string]string{"one": one, "both": one + " && " + next, "either": "!(" + one + ") || " + other} {
+			fmt.Fprintf(&yaml, "  %s-%d: {enter: '%s'}\n", name, i, enter)
+		}
+		fmt.Fprintf(&yaml, "  two-%d: {enter: '%s', leave: '%s'}\n", i, one, other)
+	}
+	return parse(t, yaml.String()+after)
+}
+
+func TestAskingHasEveryName(t *testing.T) {
+	all := strings.Join(asking, " ")
+	for _, name := range playbook.Names() {
+		if !strings.HasPrefix(name, "cart.") && !strings.Contains(all, name) {
+			t.Errorf("no condition has %s", name)
+		}
+	}
+}
+
+// drawn is something that happens.
+func drawn(t *rapid.T) *schemas.Event {
+	product := &schemas.Product{Id: rapid.SampledFrom([]string{"mug", "pot"}).Draw(t, "product"), PriceMicros: rapid.Int64Range(1, 20).Draw(t, "price") * 1e6}
+	product.Category = product.Id + "s"
+	yes := rapid.Bool().Draw(t, "yes")
+	kind := map[bool]schemas.Engagement_Kind{false: schemas.Engagement_OPENED, true: schemas.Engagement_CLICKED}[yes]
+	return rapid.SampledFrom([]*schemas.Event{
+		{Body: &schemas.Event_View{View: &schemas.View{Product: product}}},
+		{Body: &schemas.Event_Visit{Visit: &schemas.Visit{}}},
+		{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_ADDED, Product: product}}},
+		{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_REMOVED, Product: product}}},
+		{Body: &schemas.Event_Order{Order: &schemas.Order{OrderId: product.Id, Currency: "GBP", Products: []*schemas.Product{product}}}},
+		{Body: &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: product.Id, Currency: "GBP"}}},
+		{Body: &schemas.Event_Ticket{Ticket: &schemas.Ticket{TicketId: product.Id, Closed: yes}}},
+		{Body: &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind}}},
+		{Body: &schemas.Event_Subscription{Subscription: &schemas.Subscription{Subscribed: yes}}},
+		{Body: &schemas.Event_Named{Named: &schemas.Named{Name: "Quiz"}}},
+		{Body: &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: schemas.Outcome_SENT}}},
+		{Body: &schemas.Event_Identify{Identify: &schemas.Identify{Email: product.Id + "@shop.example", FirstName: "Ada", LastName: "Lovelace", Country: "GB", Language: "en",
+			Traits: map[string]string{"plan": rapid.SampledFrom([]string{"gold", "tin"}).Draw(t, "plan")}}}},
+	}).Draw(t, "event")
+}
+
+// Whatever happens and however long nothing does: asking only the segments that
+// it concerns decides as asking all of them.
+func TestWhoIsNotAskedWouldNotHaveChanged(t *testing.T) {
+	pb := askingAll(t)
+	task := loaded(t, pb)
+	rapid.Check(t, func(t *rapid.T) {
+		p, now, next := task.New("ada"), monday, int64(0)
+		take := func(e *schemas.Event, now int64) {
+			in := stream.Input{Key: "ada", Now: now, Offset: -1, Version: pb.Version}
+			if e != nil {
+				in.Value = schemas.Encode(e)
+			}
+			twin, err := profile.Decode(profile.Encode(nil, p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, wantNext, err := task.Advance(twin, in) // whose segments are all asked
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []Decision
+			if got, next, err = task.Advance(p, in); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) || next != wantNext || !bytes.Equal(profile.Encode(nil, p), profile.Encode(nil, twin)) || !reflect.DeepEqual(p.Turns, twin.Turns) {
+				t.Fatalf("%v at %+d ms: got %+v, next %d, want %+v, next %d", e, now-monday, got, next, want, wantNext)
+			}
+		}
+		for i := range rapid.IntRange(1, 25).Draw(t, "events") {
+			now += rapid.SampledFrom([]int64{0, 1, 30_000, minute, 5 * minute, 2 * day, 31 * day}).Draw(t, "pause")
+			for next != 0 && next < now {
+				take(nil, next)
+			}
+			e := drawn(t)
+			e.Id = fmt.Sprint(max(0, i-rapid.IntRange(0, 1).Draw(t, "again")))
+			e.OccurredAt = schemas.Timestamp(now - rapid.SampledFrom([]int64{0, 0, 2 * minute, day}).Draw(t, "ago"))
+			take(e, now)
+		}
+	})
+}

@@ -1,0 +1,49 @@
+package playbook
+
+import "segue/schemas"
+
+// Aspects are sides of a customer: what a condition reads, and what an event
+// changes. What they do not share cannot concern each other.
+type Aspects uint16
+
+const (
+	ofOrders Aspects = 1 << iota
+	ofViews
+	ofVisits
+	ofSent
+	ofOpened
+	ofClicked
+	ofTickets
+	ofNamed
+	ofCarts
+	ofPerson   // who they are, and what they agreed to
+	ofPresence // when they were seen first and last
+	end
+
+	Everything = end - 1
+)
+
+// aspect is what a need counts.
+func (k Kind) aspect() Aspects {
+	return [...]Aspects{Orders: ofOrders, OrdersInCategory: ofOrders, OrdersOfProduct: ofOrders, Views: ofViews, ViewsInCategory: ofViews,
+		ViewsOfProduct: ofViews, Visits: ofVisits, Sent: ofSent, Opened: ofOpened, Clicked: ofClicked, Tickets: ofTickets, Named: ofNamed}[k]
+}
+
+// ChangedBy returns what an event can change: everything, of those that are rare.
+func ChangedBy(e *schemas.Event) Aspects {
+	switch e.GetBody().(type) {
+	case *schemas.Event_Visit:
+		return ofVisits | ofPresence
+	case *schemas.Event_View:
+		return ofViews | ofPresence
+	case *schemas.Event_Cart:
+		return ofCarts | ofPresence
+	case *schemas.Event_Order:
+		return ofOrders | ofCarts | ofPresence
+	case *schemas.Event_Engagement:
+		return ofOpened | ofClicked | ofPresence
+	case *schemas.Event_Named:
+		return ofNamed | ofPresence
+	}
+	return Everything
+}
