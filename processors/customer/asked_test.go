@@ -86,14 +86,13 @@ func TestWhoIsNotAskedWouldNotHaveChanged(t *testing.T) {
 	pb := askingAll(t)
 	task := loaded(t, pb)
 	rapid.Check(t, func(t *rapid.T) {
-		p, now, next := task.New("ada"), monday, int64(0)
+		p, twin, now, next := task.New("ada"), new(profile.Profile), monday, int64(0)
 		take := func(e *schemas.Event, now int64) {
 			in := stream.Input{Key: "ada", Now: now, Offset: -1, Version: pb.Version}
 			if e != nil {
 				in.Value = schemas.Encode(e)
 			}
-			twin, err := profile.Decode(profile.Encode(nil, p))
-			if err != nil {
+			if err := profile.DecodeInto(twin, profile.Encode(nil, p)); err != nil {
 				t.Fatal(err)
 			}
 			want, wantNext, err := task.Advance(twin, in) // whose segments are all asked

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // format is the first byte of an encoded profile. A field that is added later
@@ -27,14 +28,48 @@ func Encode(dst []byte, p *Profile) []byte {
 
 // Decode reads what Encode wrote. The profile's strings share one copy of b.
 func Decode(b []byte) (*Profile, error) {
+	p := new(Profile)
+	if err := DecodeInto(p, b); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// DecodeInto is Decode into the memory of a profile that nobody needs any more.
+// After an error there is nothing in it.
+func DecodeInto(p *Profile, b []byte) (err error) {
+	p.empty()
+	if err = decode(p, b); err != nil {
+		*p = Profile{}
+	}
+	return err
+}
+
+// empty leaves nothing in p but room for its lists.
+func (p *Profile) empty() {
+	*p = Profile{Names: room(p.Names), Traits: room(p.Traits), Bounced: room(p.Bounced), Orders: Orders{Recent: room(p.Orders.Recent)}, Carts: room(p.Carts),
+		Views: Views{Recent: room(p.Views.Recent)}, Tickets: Tickets{Open: room(p.Tickets.Open)}, Named: room(p.Named),
+		Segments: room(p.Segments), Runs: room(p.Runs), Mails: room(p.Mails), Series: room(p.Series), Seen: room(p.Seen)}
+}
+
+// room is the memory of s for another list. What is large goes: else all would
+// become as large as the largest that there was.
+func room[T any](s []T) []T {
+	const most = 512 // bytes
+	if cap(s)*int(unsafe.Sizeof(*new(T))) > most {
+		return nil
+	}
+	return s[:0]
+}
+
+func decode(p *Profile, b []byte) error {
 	if len(b) == 0 {
-		return nil, fmt.Errorf("%w: empty", ErrCorrupt)
+		return fmt.Errorf("%w: empty", ErrCorrupt)
 	}
 	if b[0] != format {
-		return nil, fmt.Errorf("%w: got format %d, want %d", ErrCorrupt, b[0], format)
+		return fmt.Errorf("%w: got format %d, want %d", ErrCorrupt, b[0], format)
 	}
 	c := coder{decoding: true, in: string(b), at: 1}
-	p := new(Profile)
 	c.profile(p)
 	switch {
 	case c.at < len(c.in):
@@ -42,10 +77,7 @@ func Decode(b []byte) (*Profile, error) {
 	case c.at > len(c.in):
 		c.fail("number is cut short, or too long")
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return p, nil
+	return c.err
 }
 
 // coder walks a profile in one order for both directions, so that what is
@@ -97,8 +129,11 @@ func (c *coder) profile(p *Profile) {
 	c.tally(&p.Orders.Tally)
 	c.number(&p.Orders.ValueMicros)
 	c.text(&p.Orders.Currency)
-	for i := range list(c, &p.Orders.Recent) {
+	for i := range lists(c, &p.Orders.Recent) {
 		o := &p.Orders.Recent[i]
+		if c.decoding {
+			*o = Order{Items: room(o.Items)}
+		}
 		c.text(&o.ID)
 		c.instant(&o.At)
 		c.number(&o.ValueMicros)
@@ -106,8 +141,11 @@ func (c *coder) profile(p *Profile) {
 		c.flag(&o.Cancelled)
 		c.items(&o.Items)
 	}
-	for i := range list(c, &p.Carts) {
+	for i := range lists(c, &p.Carts) {
 		k := &p.Carts[i]
+		if c.decoding {
+			*k = Cart{Items: room(k.Items), Done: room(k.Done)}
+		}
 		c.text(&k.ID)
 		c.instant(&k.StartedAt)
 		c.instant(&k.ChangedAt)
@@ -162,8 +200,11 @@ func (c *coder) profile(p *Profile) {
 		c.text(&p.Mails[i].Delivery)
 		c.instant(&p.Mails[i].At)
 	}
-	for i := range list(c, &p.Series) {
+	for i := range lists(c, &p.Series) {
 		s := &p.Series[i]
+		if c.decoding {
+			*s = Series{Points: room(s.Points)}
+		}
 		c.hash(&s.Need)
 		c.number(&s.Count)
 		for i := range list(c, &s.Points) {
@@ -196,6 +237,15 @@ func (c *coder) items(all *[]Item) {
 }
 
 func (c *coder) tally(t *Tally) {
+	const none = "\x00\x00\x00" // what most customers have of most tallies, at once
+	switch {
+	case c.decoding && c.at+len(none) <= len(c.in) && c.in[c.at:c.at+len(none)] == none:
+		c.at += len(none)
+		return
+	case !c.decoding && *t == (Tally{}):
+		c.at += copy(c.out[c.at:], none)
+		return
+	}
 	c.number(&t.Count)
 	c.instant(&t.First)
 	c.instant(&t.Last)
@@ -351,22 +401,35 @@ func (c *coder) text(v *string) {
 	c.at = at + int(n)
 }
 
-// list codes the length of s, and returns it; what is read has it afterwards.
-// Elements without a text have room.
+// list codes the length of s, and returns it; what is read has it afterwards, with
+// nothing in the elements. Elements without a text have room to be written.
 func list[T any](c *coder, s *[]T) int {
+	n := lists(c, s)
+	if c.decoding {
+		clear(*s)
+	}
+	return n
+}
+
+// lists is list for elements that have lists themselves: they may lie in memory
+// that is used again, and so may what is in them.
+func lists[T any](c *coder, s *[]T) int {
 	const most = 3 * binary.MaxVarintLen64 // bytes of such an element
 	if !c.decoding {
 		c.room(len(*s) * most)
 		c.write(uint64(len(*s)))
 		return len(*s)
 	}
+	*s = (*s)[:0]
 	var n uint64
 	n, c.at = uvarint(c.in, c.at)
 	if n > uint64(len(c.in)-c.at) { // every element takes a byte or more
 		c.fail("list is cut short")
 		return 0
 	}
-	if n > 0 {
+	if n <= uint64(cap(*s)) {
+		*s = (*s)[:n]
+	} else {
 		*s = make([]T, n)
 	}
 	return int(n)
@@ -384,10 +447,10 @@ func Size(p *Profile) int {
 		n += 120 + len(p.Carts[i].ID) + len(p.Carts[i].URL) + sizeOf(p.Carts[i].Items)
 	}
 	for i := range p.Series {
-		n += 48 + 24*len(p.Series[i].Points)
+		n += 48 + 24*cap(p.Series[i].Points)
 	}
 	for i := range p.Views.Recent {
-		n += view + len(p.Views.Recent[i].Product) + len(p.Views.Recent[i].Category)
+		n += len(p.Views.Recent[i].Product) + len(p.Views.Recent[i].Category)
 	}
 	for i := range p.Traits {
 		n += len(p.Traits[i].Name) + len(p.Traits[i].Value)
@@ -404,7 +467,7 @@ func Size(p *Profile) int {
 	for _, id := range p.Tickets.Open {
 		n += len(id)
 	}
-	return n + 8*len(p.Turns) + seen*len(p.Seen) + run*len(p.Runs) +
+	return n + 8*len(p.Turns) + view*cap(p.Views.Recent) + seen*cap(p.Seen) + run*cap(p.Runs) +
 		(text+24)*(len(p.Traits)+len(p.Names)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))
 }
 

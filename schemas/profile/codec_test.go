@@ -142,6 +142,29 @@ func TestSizeHoldsTexts(t *testing.T) {
 	}
 }
 
+// Nothing of whoever was in the memory before shows in who is decoded into it.
+func TestDecodeInto(t *testing.T) {
+	var p Profile
+	full := ada()
+	full.Orders.Recent = append(full.Orders.Recent, Order{ID: "o2"})
+	full.Carts = append(full.Carts, Cart{ID: "c2", Done: []string{"welcome"}})
+	full.Series = append(full.Series, Series{Need: 43, Count: 1})
+	for _, next := range []*Profile{ada(), {Customer: "bob"}, full, ada(), {Customer: "cem", Carts: make([]Cart, 2), Series: make([]Series, 2),
+		Orders: Orders{Recent: make([]Order, 2)}, Views: Views{Recent: make([]View, 1)}, Runs: make([]Run, 1), Traits: make([]Trait, 1), Seen: make([]Seen, 1)}} {
+		p.Turns = []int64{1}
+		want := Encode(nil, next)
+		if err := DecodeInto(&p, want); err != nil {
+			t.Fatal(err)
+		}
+		if got := Encode(nil, &p); !bytes.Equal(got, want) || p.Turns != nil {
+			t.Errorf("%s is decoded as %+v", next.Customer, p)
+		}
+	}
+	if err := DecodeInto(&p, []byte{format}); err == nil || !reflect.DeepEqual(p, Profile{}) {
+		t.Errorf("DecodeInto of bytes that are cut short = %v, and leaves %+v", err, p)
+	}
+}
+
 func TestDecodeCutShort(t *testing.T) {
 	b := Encode(nil, ada())
 	for n := range b {
@@ -179,6 +202,16 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Decode(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecodeInto(b *testing.B) {
+	p, buf := new(Profile), Encode(nil, ada())
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := DecodeInto(p, buf); err != nil {
 			b.Fatal(err)
 		}
 	}
