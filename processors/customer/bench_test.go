@@ -131,7 +131,11 @@ func BenchmarkProfile(b *testing.B) {
 			once func()
 		}{
 			{"encode", func() { buf = task.Encode(buf[:0], p) }},
-			{"decode", func() { _, _ = task.Decode(fold) }},
+			{"decode", func() {
+				if p, err := task.Decode(fold); err == nil {
+					task.Release(p)
+				}
+			}},
 			{"size", func() { task.Size(p) }},
 			{"publish", func() { task.Publish("ada", p, fold) }},
 			{"restore", func() { _, _ = task.Restore(value) }},

@@ -52,7 +52,8 @@ type Task struct {
 
 	loading   sync.Mutex
 	playbooks atomic.Pointer[map[string]*playbook.Playbook]
-	zones     sync.Map // of *time.Location, by name
+	zones     sync.Map  // of *time.Location, by name
+	released  sync.Pool // of *profile.Profile
 }
 
 var _ stream.Task[profile.Profile, Decision] = (*Task)(nil)
@@ -86,8 +87,21 @@ func (t *Task) New(key string) *profile.Profile { return &profile.Profile{Custom
 // Encode is the profile's own format.
 func (t *Task) Encode(dst []byte, p *profile.Profile) []byte { return profile.Encode(dst, p) }
 
-// Decode reads what Encode wrote.
-func (t *Task) Decode(b []byte) (*profile.Profile, error) { return profile.Decode(b) }
+// Decode reads what Encode wrote, into the memory of a released profile if there
+// is one.
+func (t *Task) Decode(b []byte) (*profile.Profile, error) {
+	p, again := t.released.Get().(*profile.Profile)
+	if !again {
+		p = new(profile.Profile)
+	}
+	if err := profile.DecodeInto(p, b); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Release takes a profile back that nobody looks at any more.
+func (t *Task) Release(p *profile.Profile) { t.released.Put(p) }
 
 // Size estimates what p takes in memory.
 func (t *Task) Size(p *profile.Profile) int { return profile.Size(p) }

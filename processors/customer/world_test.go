@@ -266,13 +266,14 @@ type strict struct {
 
 func (s *strict) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, error) {
 	before := profile.Encode(nil, p)
-	twin, err := profile.Decode(before)
+	twin, err := s.Decode(before)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	decisions, next, err := s.Task.Advance(p, in)
 	after := profile.Encode(nil, p)
 	again, nextAgain, errAgain := s.Task.Advance(twin, in)
+	defer s.Release(twin)
 	switch {
 	case (err == nil) != (errAgain == nil) || next != nextAgain || !bytes.Equal(after, profile.Encode(nil, twin)):
 		s.t.Errorf("%s at %d: the same step gives another profile from its bytes", in.Key, in.Now)
