@@ -119,8 +119,8 @@ const looseShare = 16
 // shrink packs, and then forgets, what was not used since the hand came by last,
 // until limit holds or so many were looked at. What is newer than the store may
 // be packed, and stays. pack encodes the state and returns what the entry then
-// takes; small: that is worth it.
-func (e *entries[S]) shrink(limit int64, most int, pack func(x *entry[S]) (size uint32, small bool)) {
+// takes; small: that is worth it. release takes states that are not needed then.
+func (e *entries[S]) shrink(limit int64, most int, pack func(x *entry[S]) (size uint32, small bool), release func(*S)) {
 	for n := min(most, 2*len(e.loose.all)); n > 0 && e.loose.bytes > limit/looseShare && !e.bulky; n-- {
 		x := e.loose.here()
 		if x.used {
@@ -135,6 +135,7 @@ func (e *entries[S]) shrink(limit int64, most int, pack func(x *entry[S]) (size 
 			break
 		}
 		e.loose.drop()
+		release(x.state)
 		x.state = nil
 		e.resize(x, size)
 	}
@@ -147,6 +148,9 @@ func (e *entries[S]) shrink(limit int64, most int, pack func(x *entry[S]) (size 
 		}
 		e.ring.drop()
 		e.byKey.remove(x)
+		if x.state != nil {
+			release(x.state)
+		}
 		e.whole = false
 	}
 }

@@ -279,7 +279,8 @@ func (f *fold[S, D]) pack(e *entry[S]) (size uint32, small bool) {
 	return uint32(len(e.packed) + len(e.key) + overhead), 2*len(e.packed) <= f.task.Size(e.state)
 }
 
-// stateOf decodes the state of an entry that is packed, and leaves it so.
+// stateOf decodes the state of an entry that is packed, and leaves it so, until
+// done.
 func (f *fold[S, D]) stateOf(e *entry[S]) (*S, error) {
 	if e.state != nil {
 		return e.state, nil
@@ -306,7 +307,16 @@ func (f *fold[S, D]) unpack(e *entry[S]) error {
 	return nil
 }
 
-func (f *fold[S, D]) shrink(limit int64, most int) { f.entries.shrink(limit, most, f.pack) }
+// done gives back what stateOf returned.
+func (f *fold[S, D]) done(e *entry[S], s *S) {
+	if s != e.state {
+		f.task.Release(s)
+	}
+}
+
+func (f *fold[S, D]) shrink(limit int64, most int) {
+	f.entries.shrink(limit, most, f.pack, f.task.Release)
+}
 
 func (f *fold[S, D]) encode(dst []byte, e *entry[S]) []byte {
 	dst = e.envelope.encode(dst)

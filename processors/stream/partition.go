@@ -112,6 +112,7 @@ func (x *partition[S, D]) flushListed(room int, publish func(key string, s *S, f
 			return err
 		}
 		room -= publish(e.key, s, f.encode(nil, e))
+		f.done(e, s)
 	}
 	x.clean = end
 	return nil

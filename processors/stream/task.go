@@ -11,6 +11,9 @@ type Task[S, D any] interface {
 	Encode(dst []byte, s *S) []byte
 	// Decode reads what Encode wrote. b is not kept.
 	Decode(b []byte) (*S, error)
+	// Release takes back a state that nobody looks at any more, for Decode to use
+	// its memory again.
+	Release(s *S)
 	// Size estimates what s takes in memory, in bytes.
 	Size(s *S) int
 

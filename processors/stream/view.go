@@ -173,7 +173,9 @@ func (p *Processor[S, D]) look(key string) (encoded []byte, owned bool, err erro
 	if err != nil {
 		return nil, true, err
 	}
-	return p.c.Task.Encode([]byte{}, s), true, nil
+	encoded = p.c.Task.Encode([]byte{}, s)
+	x.fold.done(e, s)
+	return encoded, true, nil
 }
 
 // endViews answers whoever still waits.
