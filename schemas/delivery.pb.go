@@ -35,21 +35,23 @@ const (
 	Outcome_HELD             Outcome_Kind = 7
 	Outcome_BOUNCED          Outcome_Kind = 8
 	Outcome_COMPLAINED       Outcome_Kind = 9
+	Outcome_SHADOWED         Outcome_Kind = 10
 )
 
 // Enum value maps for Outcome_Kind.
 var (
 	Outcome_Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "SENT",
-		2: "FAILED",
-		3: "STALE",
-		4: "CANCELLED",
-		5: "IN_DOUBT",
-		6: "SKIPPED",
-		7: "HELD",
-		8: "BOUNCED",
-		9: "COMPLAINED",
+		0:  "KIND_UNSPECIFIED",
+		1:  "SENT",
+		2:  "FAILED",
+		3:  "STALE",
+		4:  "CANCELLED",
+		5:  "IN_DOUBT",
+		6:  "SKIPPED",
+		7:  "HELD",
+		8:  "BOUNCED",
+		9:  "COMPLAINED",
+		10: "SHADOWED",
 	}
 	Outcome_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -62,6 +64,7 @@ var (
 		"HELD":             7,
 		"BOUNCED":          8,
 		"COMPLAINED":       9,
+		"SHADOWED":         10,
 	}
 )
 
@@ -432,8 +435,10 @@ func (x *Cancel) GetReason() string {
 }
 
 // Outcome is what became of a delivery. Each ends in exactly one of sent,
-// failed, stale, cancelled, in-doubt, skipped; bounced and complained may
-// follow sent. held ends nothing: a step waits, as for the end of quiet hours.
+// failed, stale, cancelled, in-doubt, shadowed, skipped; bounced and complained
+// may follow sent. shadowed would have been handed over, but the sender was told
+// to hand over nothing, or not to this address. held ends nothing: a step waits,
+// as for the end of quiet hours.
 type Outcome struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Kind       Outcome_Kind           `protobuf:"varint,1,opt,name=kind,proto3,enum=segue.v1.Outcome_Kind" json:"kind,omitempty"`
@@ -702,7 +707,7 @@ const file_delivery_proto_rawDesc = "" +
 	"\x06Cancel\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x9e\x03\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xac\x03\n" +
 	"\aOutcome\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.segue.v1.Outcome.KindR\x04kind\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
@@ -714,7 +719,7 @@ const file_delivery_proto_rawDesc = "" +
 	"\n" +
 	"smtp_reply\x18\a \x01(\tR\tsmtpReply\x12\x1a\n" +
 	"\bplaybook\x18\b \x01(\tR\bplaybook\x12\x18\n" +
-	"\amessage\x18\t \x01(\tR\amessage\"\x8e\x01\n" +
+	"\amessage\x18\t \x01(\tR\amessage\"\x9c\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SENT\x10\x01\x12\n" +
@@ -727,7 +732,9 @@ const file_delivery_proto_rawDesc = "" +
 	"\x04HELD\x10\a\x12\v\n" +
 	"\aBOUNCED\x10\b\x12\x0e\n" +
 	"\n" +
-	"COMPLAINED\x10\t\"\xbf\x02\n" +
+	"COMPLAINED\x10\t\x12\f\n" +
+	"\bSHADOWED\x10\n" +
+	"\"\xbf\x02\n" +
 	"\aAttempt\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x1a\n" +

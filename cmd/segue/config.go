@@ -118,6 +118,10 @@ type Sender struct {
 	DKIM   map[string]string `koanf:"dkim"`
 	Pace   Pace              `koanf:"pace"`
 	WarmUp WarmUp            `koanf:"warm_up"`
+	// DryRun hands over nothing; OnlyTo only what goes to addresses like these. All
+	// else ends as shadowed.
+	DryRun bool     `koanf:"dry_run"`
+	OnlyTo []string `koanf:"only_to"`
 }
 
 // Pace is how fast mails may go to recipients' domains; * is each that is not
@@ -255,6 +259,7 @@ func (c *Config) Validate() (wrong []invalid) {
 	_, ok = c.Sender.WarmUp.warmUps()
 	check(ok, "sender.warm_up.start", c.Sender.WarmUp.Start, "a day such as 2026-03-02 for each domain")
 	check(!slices.ContainsFunc(c.Sender.WarmUp.PerDay, func(n int) bool { return n <= 0 }), "sender.warm_up.per_day", c.Sender.WarmUp.PerDay, "positive numbers, one for each day")
+	check(!slices.ContainsFunc(c.Sender.OnlyTo, func(p string) bool { return !strings.Contains(p, "@") }), "sender.only_to", c.Sender.OnlyTo, "addresses, with * for anything, as *@shop.example")
 	address("admin.listen", c.Admin.Listen)
 	check(c.Admin.Token != "" || isLoopback(c.Admin.Listen), "admin.token", "", "a token, since admin.listen is not loopback and shows personal data")
 	oneOf("log.format", c.Log.Format, "text", "json")

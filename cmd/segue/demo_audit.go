@@ -126,7 +126,7 @@ func (a *audit) event(at int64, e *schemas.Event) {
 // final reports whether a delivery ends in kind.
 func final(kind schemas.Outcome_Kind) bool {
 	switch kind {
-	case schemas.Outcome_SENT, schemas.Outcome_FAILED, schemas.Outcome_STALE, schemas.Outcome_CANCELLED, schemas.Outcome_IN_DOUBT:
+	case schemas.Outcome_SENT, schemas.Outcome_FAILED, schemas.Outcome_STALE, schemas.Outcome_CANCELLED, schemas.Outcome_IN_DOUBT, schemas.Outcome_SHADOWED:
 		return true
 	}
 	return false

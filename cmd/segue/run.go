@@ -83,6 +83,8 @@ collector's last calls, are served at admin.listen.`,
 	settingFlag(flags, "memory", "customer.memory", "`SIZE` that a process with a customer station may take, as 2GiB")
 	settingFlag(flags, "accept-refold", "customer.accept_refold", "decide again what another version had decided before a crash")
 	settingFlag(flags, "smtp", "sender.smtp.address", "`HOST:PORT` of the SMTP relay")
+	settingFlag(flags, "dry-run", "sender.dry_run", "hand over no mail; all deliveries end as shadowed")
+	settingFlag(flags, "only-to", "sender.only_to", "`PATTERN,…` of addresses that get mail, as *@shop.example; others' end as shadowed")
 	settingFlag(flags, "log-level", "log.level", "`LEVEL` of the log: debug, info, warn or error")
 	return cmd
 }

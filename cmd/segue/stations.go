@@ -64,9 +64,15 @@ func startCustomer(p process) (func(context.Context) error, error) {
 func startSender(p process) (func(context.Context) error, error) {
 	instance, err := p.instance()
 	c, errMails := p.senderConfig()
-	if err = errors.Join(err, errMails); err != nil {
+	err = errors.Join(err, errMails)
+	// Somebody's variable was empty: everybody would get mail.
+	if from := p.from["sender.only_to"]; len(p.Sender.OnlyTo) == 0 && (from == "--only-to" || strings.HasPrefix(from, "SEGUE_")) {
+		err = errors.Join(err, fmt.Errorf("%s: sender.only_to: got nothing, want addresses, with * for anything, as *@shop.example", from))
+	}
+	if err != nil {
 		return nil, err
 	}
+	c.DryRun, c.OnlyTo = p.Sender.DryRun, p.Sender.OnlyTo
 	c.Kafka, c.Prefix, c.Instance = p.kafka, p.Prefix, instance
 	c.Clock, c.Log, c.Metrics, c.Ready = stream.RealClock{}, p.log, p.metrics, p.ready
 	s, err := sender.New(c)

@@ -23,7 +23,7 @@ import (
 //	                                              lines that start with s/ edit it: s/old/new/
 //	event at=1h                                   what customers do, an hour after the start
 //	advance to=72h                                the clock runs on
-//	smtp down|up                                  the mail server
+//	smtp down|up|shadowed                         the mail server; shadowed, it gets nothing
 //	station down|up|blinks [at=3h]                the station; blinking, it folds what
 //	                                              has gathered and is down again
 //	profile ada                                   what is known
@@ -81,7 +81,7 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.world.until(s.when(to))
 		s.world.settle()
 	case "smtp":
-		s.world.smtpDown = d.CmdArgs[0].Key == "down"
+		s.world.smtpDown, s.world.shadows = d.CmdArgs[0].Key == "down", d.CmdArgs[0].Key == "shadowed"
 		s.world.settle()
 	case "station":
 		if d.CmdArgs[0].Key == "down" {

@@ -31,6 +31,7 @@ type world struct {
 	// smtp: the sender's mail server answers. station: so does the station; while
 	// it does not, records gather, and are folded when it is back.
 	smtpDown, stationDown bool
+	shadows               bool // the sender hands over nothing
 	backlog               []written
 	log                   []written // all that was recorded, for a second fold
 	outputs               []timed
@@ -220,6 +221,8 @@ func (w *world) sender() {
 			w.report(d, schemas.Outcome_FAILED)
 		case w.smtpDown:
 			w.pending = append(w.pending, d)
+		case w.shadows:
+			w.report(d, schemas.Outcome_SHADOWED)
 		default:
 			w.report(d, schemas.Outcome_SENT)
 		}

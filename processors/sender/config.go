@@ -42,6 +42,11 @@ type Config struct {
 	// domain as there are connections.
 	Pace pace.Config
 
+	// DryRun hands over nothing, and OnlyTo only what goes to an address like one of
+	// these, as *@shop.example. All else comes as far as a mail, and ends as shadowed.
+	DryRun bool
+	OnlyTo []string
+
 	// Clock is the machine's if nil.
 	Clock   stream.Clock
 	Log     *slog.Logger

@@ -34,6 +34,10 @@
 // its domain allows it; it has no note before that, so that waiting leaves nothing
 // in doubt. Relays take over for each other before the last byte, never after it.
 //
+// Who is not to get mail yet (DryRun, OnlyTo) is shadowed: the delivery becomes a
+// mail, so that what is wrong with it shows, and ends without a place, a note or a
+// connection. To the fold nothing went out.
+//
 // One transaction carries the notes and outcomes of all mails that are ready
 // then; transactions are CommitSpacing apart.
 //

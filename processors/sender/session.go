@@ -271,8 +271,18 @@ func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err 
 	due, _ = s.ledger.due(now.UnixMilli()) // without what was cancelled meanwhile
 	tries := due[:0]
 	for _, d := range due {
-		if s.ledger.judge(d, now.UnixMilli()) {
+		if !s.ledger.judge(d, now.UnixMilli()) {
+			continue
+		}
+		why := s.shadow.of(d.GetTo())
+		if why == "" {
 			tries = append(tries, d)
+			continue
+		}
+		if _, ok, err := s.compose(ctx, d, now); err != nil {
+			return nil, err
+		} else if ok {
+			s.ledger.end(d, outcome{kind: schemas.Outcome_SHADOWED, reason: why})
 		}
 	}
 	places := s.gate.take(len(tries), now)

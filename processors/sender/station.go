@@ -34,6 +34,7 @@ type Station struct {
 	Config
 	composer  mail.Composer
 	playbooks *stream.Table
+	shadow    shadow
 	gate      *gate
 	relays    *relays
 	pacer     *pacer
@@ -63,6 +64,9 @@ func New(c Config) (*Station, error) {
 		versions: map[string]*mail.Templates{},
 	}
 	var err error
+	if s.shadow, err = newShadow(c.DryRun, c.OnlyTo); err != nil {
+		return nil, fmt.Errorf("sender: %w", err)
+	}
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
@@ -75,6 +79,9 @@ func New(c Config) (*Station, error) {
 // Run sends until ctx ends; then it finishes what is in hand.
 func (s *Station) Run(ctx context.Context) error {
 	defer s.playbooks.Close()
+	if s.DryRun || len(s.OnlyTo) > 0 {
+		s.Log.Warn("not everybody gets mail: the others' deliveries end as shadowed", "dry run", s.DryRun, "only to", s.OnlyTo)
+	}
 	s.Ready(false, "reading playbooks")
 	if err := s.playbooks.CatchUp(ctx); err != nil {
 		if ctx.Err() != nil {

@@ -224,7 +224,7 @@ func (b *Book) InForce() {
 func (b *Book) Reported(o *schemas.Outcome) {
 	switch o.GetKind() {
 	case schemas.Outcome_SENT, schemas.Outcome_IN_DOUBT:
-	case schemas.Outcome_FAILED, schemas.Outcome_STALE, schemas.Outcome_CANCELLED, schemas.Outcome_SKIPPED:
+	case schemas.Outcome_FAILED, schemas.Outcome_STALE, schemas.Outcome_CANCELLED, schemas.Outcome_SHADOWED, schemas.Outcome_SKIPPED:
 		b.Profile.Mails = slices.DeleteFunc(b.Profile.Mails, func(m profile.Mail) bool { return m.Delivery == o.GetDeliveryId() })
 	default:
 		return
