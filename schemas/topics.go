@@ -16,6 +16,7 @@ const (
 	Attempts       = "attempts"
 	Catalog        = "catalog"
 	Playbooks      = "playbooks"
+	Pauses         = "pauses"
 	DeadLetters    = "dead-letters"
 )
 
@@ -59,6 +60,8 @@ var Topics = []Topic{
 		New: func() proto.Message { return new(CatalogProduct) }, Carries: "what the shop sells, and how much of it there is"},
 	{Name: Playbooks, Key: "id@version", Compact: true,
 		New: func() proto.Message { return new(PlaybookVersion) }, Carries: "playbook versions with all they need"},
+	{Name: Pauses, Key: "journey", Compact: true,
+		New: func() proto.Message { return new(Pause) }, Carries: "whose mails wait, and why"},
 	{Name: DeadLetters, Key: "as the source", Retention: 30 * day,
 		Carries: "records that could not be processed, byte for byte"},
 }

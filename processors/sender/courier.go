@@ -22,6 +22,7 @@ const idleFor = 20 * time.Second
 // errand is one noted mail to hand over.
 type errand struct {
 	id      string
+	journey string
 	message mail.Message
 	ticket  pace.Ticket
 	// calledOff: a cancellation came since it was noted.
@@ -72,7 +73,8 @@ func (s *Station) handOver(ctx context.Context, c *courier, e errand) (answer, b
 	told := pace.Neither
 	defer func() { s.pacer.back(e.ticket, told, s.Clock.Now()) }()
 	// It waited for a connection, maybe for as long as the server took.
-	off := e.calledOff.Load() || e.until != 0 && s.Clock.Now().UnixMilli() >= e.until
+	pauses, _, err := s.brake.now()
+	off := e.calledOff.Load() || err != nil || pauses.of(e.journey) != nil || e.until != 0 && s.Clock.Now().UnixMilli() >= e.until
 	select {
 	case <-e.calledBack:
 		off = true

@@ -38,6 +38,11 @@
 // mail, so that what is wrong with it shows, and ends without a place, a note or a
 // connection. To the fold nothing went out.
 //
+// What is paused waits, too: a journey, or all, by the topic pauses, which every
+// sender reads to its end before a mail is noted. A mail that is noted while a
+// pause is written does not set out if the pause is known by then, and its note is
+// taken back.
+//
 // One transaction carries the notes and outcomes of all mails that are ready
 // then; transactions are CommitSpacing apart.
 //
@@ -52,6 +57,6 @@
 // attempts become tombstones when a session begins whose log has dropped their
 // deliveries: so long can an operator set the group's offset back, and nothing is
 // sent again. A partition holds as many waiting deliveries as its window in memory, and
-// reads no further: a domain that is slowed to a crawl and fills it holds up the
-// others of that partition.
+// reads no further: a domain that is slowed to a crawl, or a journey that is paused,
+// and fills it holds up the others of that partition until its mails give up.
 package sender

@@ -99,7 +99,7 @@ func (g *gate) away(now time.Time) time.Duration {
 	return pause
 }
 
-func (g *gate) paused(now time.Time) bool {
+func (g *gate) closed(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return now.Before(g.until)

@@ -35,6 +35,8 @@ type ledger struct {
 	// ended wait for their outcome to be recorded; withdrawn for their note to go.
 	ended, withdrawn []*delivery
 	inHand           int
+	// pauses as they are known now.
+	pauses pauses
 }
 
 type cancellation struct {
@@ -204,21 +206,31 @@ func (l *ledger) look(offset int64, value []byte, taken int64) {
 	}
 }
 
-// due returns who may be tried by now, in order of the log, and the earliest
-// instant after now that somebody waits for; 0: none.
+// due returns who may be tried by now, or must be looked at, in order of the log,
+// and the earliest instant after now that somebody waits for; 0: none.
 func (l *ledger) due(now int64) (ready []*delivery, next int64) {
 	for _, d := range l.open {
+		at := d.at
+		if until := schemas.Millis(d.GetGiveUpAt()); d.looked && l.paused(d) != nil {
+			if until == 0 {
+				continue
+			}
+			at = until
+		}
 		switch {
 		case d.state != waiting:
-		case d.at <= now:
+		case at <= now:
 			ready = append(ready, d)
-		case next == 0 || d.at < next:
-			next = d.at
+		case next == 0 || at < next:
+			next = at
 		}
 	}
 	slices.SortFunc(ready, func(a, b *delivery) int { return cmp.Compare(a.offset, b.offset) })
 	return ready, next
 }
+
+// paused returns the pause that holds d back, or nil.
+func (l *ledger) paused(d *delivery) *schemas.Pause { return l.pauses.of(d.GetJourney()) }
 
 // judge ends d if it must not be tried (again), and reports whether it may be.
 func (l *ledger) judge(d *delivery, now int64) bool {
@@ -230,7 +242,9 @@ func (l *ledger) judge(d *delivery, now int64) bool {
 	}
 	if until := schemas.Millis(d.GetGiveUpAt()); until != 0 && now >= until {
 		o := outcome{kind: schemas.Outcome_FAILED, cause: "gave-up", reason: fmt.Sprintf("gave up after %d attempts", d.number), reply: d.outcome.reply}
-		if d.paced && d.number == 0 {
+		if pause := l.paused(d); pause != nil {
+			o.cause, o.reason = "paused", "paused until its time was over: "+pause.GetReason()
+		} else if d.paced && d.number == 0 {
 			o.cause, o.reason = "paced", "held back by the pace of its domain until its time was over"
 		}
 		l.end(d, o)

@@ -12,6 +12,7 @@ type metrics struct {
 	sessions           prometheus.Counter
 	smtpSeconds        prometheus.Histogram
 	transactionSeconds prometheus.Histogram
+	pauses             *prometheus.GaugeVec
 }
 
 func newMetrics(s *Station) (*metrics, error) {
@@ -31,17 +32,19 @@ func newMetrics(s *Station) (*metrics, error) {
 		sessions:           prometheus.NewCounter(opts("sessions_lost_total", "Times that a partition was begun again after an error.")),
 		smtpSeconds:        seconds("smtp_seconds", "Time of a hand-over."),
 		transactionSeconds: seconds("transaction_seconds", "Time of a transaction with notes and outcomes."),
+		pauses: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "segue", Subsystem: "sender", Name: "pauses",
+			Help: "1 while a journey's mails wait (*: all journeys'), by who said so: person or breaker."}, []string{"journey", "by"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.outcomes, m.attempts, m.sessions, m.smtpSeconds, m.transactionSeconds,
+		m.outcomes, m.attempts, m.sessions, m.smtpSeconds, m.transactionSeconds, m.pauses,
 		gauge("in_hand", "Mails that are handed over now.", func() float64 {
 			s.gate.mu.Lock()
 			defer s.gate.mu.Unlock()
 			return float64(s.gate.taken)
 		}),
 		gauge("slowed_domains", "Recipients' domains that asked for slower mails.", func() float64 { return float64(s.pacer.slowed()) }),
-		gauge("paused", "1 while the mail server cannot be reached.", func() float64 {
-			if s.gate.paused(s.Clock.Now()) {
+		gauge("server_away", "1 while no mail server can be reached.", func() float64 {
+			if s.gate.closed(s.Clock.Now()) {
 				return 1
 			}
 			return 0

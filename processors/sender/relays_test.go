@@ -46,7 +46,7 @@ func TestFallbackTakesOver(t *testing.T) {
 		r.quiet(s)
 	}
 	send(1)
-	if n := r.inbox.Count(); n != 1 || s.gate.paused(r.clock.Now()) {
+	if n := r.inbox.Count(); n != 1 || s.gate.closed(r.clock.Now()) {
 		t.Errorf("mails at the fallback: got %d, want 1, and no pause", n)
 	}
 	back.Store(true)

@@ -53,7 +53,7 @@ func rigOn(t *testing.T, cluster *streamtest.Cluster, c inbox.Config) *rig {
 	t.Helper()
 	r := &rig{Cluster: cluster, t: t, clock: stream.NewVirtualClock(epoch), change: func(*Config) {}, settle: func() {}}
 	r.Create(partitions, schemas.Events, schemas.Deliveries, schemas.Attempts)
-	r.Create(1, schemas.Playbooks, schemas.DeadLetters)
+	r.Create(1, schemas.Playbooks, schemas.Pauses, schemas.DeadLetters)
 	var err error
 	if r.keys, err = link.NewKeys("a secret of sixteen bytes or more"); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ type running struct {
 	err  error
 }
 
-func (r *rig) start() *running {
+func (r *rig) start(change ...func(*Config)) *running {
 	r.t.Helper()
 	c := Config{
 		Kafka: r.Opts(), Prefix: r.Prefix, Instance: "one", PublicURL: "https://t.shop.example", Links: r.keys, Clock: r.clock,
@@ -143,7 +143,9 @@ func (r *rig) start() *running {
 	if testing.Verbose() {
 		c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	r.change(&c)
+	for _, more := range append(change, r.change) {
+		more(&c)
+	}
 	s, err := New(c)
 	if err != nil {
 		r.t.Fatal(err)

@@ -130,6 +130,7 @@ func (s *session) loop(ctx context.Context, stop <-chan struct{}) error {
 		case a := <-s.answers:
 			s.answered(a)
 		case <-p.gate:
+		case <-p.brake:
 		case <-clock:
 		case <-spacing:
 		}
@@ -144,6 +145,7 @@ func (s *session) loop(ctx context.Context, stop <-chan struct{}) error {
 type pause struct {
 	at     time.Time       // an instant of the clock
 	gate   <-chan struct{} // a place at the gate
+	brake  <-chan struct{} // what is paused, or no longer
 	spaced bool            // the time of the next transaction
 }
 
@@ -158,6 +160,9 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 		}
 	}
 	now := s.Clock.Now()
+	if s.ledger.pauses, p.brake, err = s.brake.now(); err != nil {
+		return p, err
+	}
 	if !time.Now().Before(s.spaced) {
 		var out []errand
 		if !stopping {
@@ -257,7 +262,7 @@ func unlooked(due []*delivery) bool {
 	return false
 }
 
-// choose ends what must not be tried, and composes as many of the others as the
+// choose ends what must not be tried, leaves alone what is paused, and composes as many of the others as the
 // gate and the pace of their domains let out.
 func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err error) {
 	due, _ := s.ledger.due(now.UnixMilli())
@@ -268,10 +273,13 @@ func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err 
 	if err := s.lookToEnd(ctx); err != nil {
 		return nil, err
 	}
+	if s.ledger.pauses, err = s.brake.toEnd(ctx); err != nil {
+		return nil, err
+	}
 	due, _ = s.ledger.due(now.UnixMilli()) // without what was cancelled meanwhile
 	tries := due[:0]
 	for _, d := range due {
-		if !s.ledger.judge(d, now.UnixMilli()) {
+		if !s.ledger.judge(d, now.UnixMilli()) || s.ledger.paused(d) != nil {
 			continue
 		}
 		why := s.shadow.of(d.GetTo())
@@ -311,7 +319,7 @@ func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err 
 			continue
 		}
 		s.ledger.handOver(d)
-		out = append(out, errand{id: d.GetId(), message: m, ticket: ticket, calledOff: &d.calledOff, until: schemas.Millis(d.GetGiveUpAt()), calledBack: s.ending, answers: s.answers})
+		out = append(out, errand{id: d.GetId(), journey: d.GetJourney(), message: m, ticket: ticket, calledOff: &d.calledOff, until: schemas.Millis(d.GetGiveUpAt()), calledBack: s.ending, answers: s.answers})
 	}
 	return out, nil
 }

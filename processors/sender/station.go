@@ -35,6 +35,7 @@ type Station struct {
 	composer  mail.Composer
 	playbooks *stream.Table
 	shadow    shadow
+	brake     *brake
 	gate      *gate
 	relays    *relays
 	pacer     *pacer
@@ -73,21 +74,28 @@ func New(c Config) (*Station, error) {
 	if s.playbooks, err = stream.NewTable(c.Kafka, s.topic(schemas.Playbooks)); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
+	if s.brake, err = newBrake(c.Kafka, s.topic(schemas.Pauses), s.metrics.pauses); err != nil {
+		s.playbooks.Close()
+		return nil, fmt.Errorf("sender: %w", err)
+	}
 	return s, nil
 }
 
 // Run sends until ctx ends; then it finishes what is in hand.
 func (s *Station) Run(ctx context.Context) error {
 	defer s.playbooks.Close()
+	defer s.brake.table.Close()
 	if s.DryRun || len(s.OnlyTo) > 0 {
 		s.Log.Warn("not everybody gets mail: the others' deliveries end as shadowed", "dry run", s.DryRun, "only to", s.OnlyTo)
 	}
-	s.Ready(false, "reading playbooks")
-	if err := s.playbooks.CatchUp(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
+	s.Ready(false, "reading playbooks and pauses")
+	for _, t := range []*stream.Table{s.playbooks, s.brake.table} {
+		if err := t.CatchUp(ctx); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("sender: %w", err)
 		}
-		return fmt.Errorf("sender: %w", err)
 	}
 	// hard outlives ctx: what is in hand at its end is finished.
 	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -116,6 +124,7 @@ func (s *Station) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			s.commitOffsets(hard)
+			s.brake.now() // also who owns no partition shows what is paused
 			s.readiness()
 		case <-ctx.Done():
 			s.release(hard, s.ours())

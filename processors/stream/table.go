@@ -73,10 +73,7 @@ func (t *Table) CatchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	first, err := starts(ctx, t.client, t.topic)
-	if err != nil {
-		return err
-	}
+	var first map[int32]int64 // asked for when it matters
 	for {
 		t.mu.Lock()
 		moved, err, behind := t.moved, t.err, false
@@ -90,12 +87,25 @@ func (t *Table) CatchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if first == nil { // what retention or compaction took is nothing to wait for
+			if first, err = starts(ctx, t.client, t.topic); err != nil {
+				return err
+			}
+			continue
+		}
 		select {
 		case <-moved:
 		case <-ctx.Done():
 			return fmt.Errorf("catch up with %s: %w", t.topic, ctx.Err())
 		}
 	}
+}
+
+// Changed returns a channel that is closed when something new was read.
+func (t *Table) Changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.moved
 }
 
 // Get returns the value of key. It is not to be changed.
