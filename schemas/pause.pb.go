@@ -112,6 +112,191 @@ func (x *Pause) GetBreaker() bool {
 	return false
 }
 
+// MailCounts is the record of the topic returned: what the circuit breaker has
+// counted, and how far it has read events for that. Key: breaker.
+type MailCounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The next offset of each partition of events.
+	Next          map[int32]int64  `protobuf:"bytes,1,rep,name=next,proto3" json:"next,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Journeys      []*JourneyCounts `protobuf:"bytes,2,rep,name=journeys,proto3" json:"journeys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MailCounts) Reset() {
+	*x = MailCounts{}
+	mi := &file_pause_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MailCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MailCounts) ProtoMessage() {}
+
+func (x *MailCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_pause_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MailCounts.ProtoReflect.Descriptor instead.
+func (*MailCounts) Descriptor() ([]byte, []int) {
+	return file_pause_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MailCounts) GetNext() map[int32]int64 {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *MailCounts) GetJourneys() []*JourneyCounts {
+	if x != nil {
+		return x.Journeys
+	}
+	return nil
+}
+
+type JourneyCounts struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Journey string                 `protobuf:"bytes,1,opt,name=journey,proto3" json:"journey,omitempty"`
+	// Resumed then: what came before does not count.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	Hours         []*HourCounts          `protobuf:"bytes,3,rep,name=hours,proto3" json:"hours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JourneyCounts) Reset() {
+	*x = JourneyCounts{}
+	mi := &file_pause_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JourneyCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JourneyCounts) ProtoMessage() {}
+
+func (x *JourneyCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_pause_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JourneyCounts.ProtoReflect.Descriptor instead.
+func (*JourneyCounts) Descriptor() ([]byte, []int) {
+	return file_pause_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *JourneyCounts) GetJourney() string {
+	if x != nil {
+		return x.Journey
+	}
+	return ""
+}
+
+func (x *JourneyCounts) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *JourneyCounts) GetHours() []*HourCounts {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+type HourCounts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Since 1970, UTC.
+	Hour          int64 `protobuf:"varint,1,opt,name=hour,proto3" json:"hour,omitempty"`
+	HandedOver    int64 `protobuf:"varint,2,opt,name=handed_over,json=handedOver,proto3" json:"handed_over,omitempty"`
+	Bounced       int64 `protobuf:"varint,3,opt,name=bounced,proto3" json:"bounced,omitempty"`
+	Complained    int64 `protobuf:"varint,4,opt,name=complained,proto3" json:"complained,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HourCounts) Reset() {
+	*x = HourCounts{}
+	mi := &file_pause_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HourCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HourCounts) ProtoMessage() {}
+
+func (x *HourCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_pause_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HourCounts.ProtoReflect.Descriptor instead.
+func (*HourCounts) Descriptor() ([]byte, []int) {
+	return file_pause_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *HourCounts) GetHour() int64 {
+	if x != nil {
+		return x.Hour
+	}
+	return 0
+}
+
+func (x *HourCounts) GetHandedOver() int64 {
+	if x != nil {
+		return x.HandedOver
+	}
+	return 0
+}
+
+func (x *HourCounts) GetBounced() int64 {
+	if x != nil {
+		return x.Bounced
+	}
+	return 0
+}
+
+func (x *HourCounts) GetComplained() int64 {
+	if x != nil {
+		return x.Complained
+	}
+	return 0
+}
+
 var File_pause_proto protoreflect.FileDescriptor
 
 const file_pause_proto_rawDesc = "" +
@@ -123,7 +308,27 @@ const file_pause_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x0e\n" +
 	"\x02by\x18\x04 \x01(\tR\x02by\x12*\n" +
 	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
-	"\abreaker\x18\x06 \x01(\bR\abreakerB\x0fZ\rsegue/schemasb\x06proto3"
+	"\abreaker\x18\x06 \x01(\bR\abreaker\"\xae\x01\n" +
+	"\n" +
+	"MailCounts\x122\n" +
+	"\x04next\x18\x01 \x03(\v2\x1e.segue.v1.MailCounts.NextEntryR\x04next\x123\n" +
+	"\bjourneys\x18\x02 \x03(\v2\x17.segue.v1.JourneyCountsR\bjourneys\x1a7\n" +
+	"\tNextEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x05R\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x87\x01\n" +
+	"\rJourneyCounts\x12\x18\n" +
+	"\ajourney\x18\x01 \x01(\tR\ajourney\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12*\n" +
+	"\x05hours\x18\x03 \x03(\v2\x14.segue.v1.HourCountsR\x05hours\"{\n" +
+	"\n" +
+	"HourCounts\x12\x12\n" +
+	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x1f\n" +
+	"\vhanded_over\x18\x02 \x01(\x03R\n" +
+	"handedOver\x12\x18\n" +
+	"\abounced\x18\x03 \x01(\x03R\abounced\x12\x1e\n" +
+	"\n" +
+	"complained\x18\x04 \x01(\x03R\n" +
+	"complainedB\x0fZ\rsegue/schemasb\x06proto3"
 
 var (
 	file_pause_proto_rawDescOnce sync.Once
@@ -137,18 +342,26 @@ func file_pause_proto_rawDescGZIP() []byte {
 	return file_pause_proto_rawDescData
 }
 
-var file_pause_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_pause_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_pause_proto_goTypes = []any{
 	(*Pause)(nil),                 // 0: segue.v1.Pause
-	(*timestamppb.Timestamp)(nil), // 1: google.protobuf.Timestamp
+	(*MailCounts)(nil),            // 1: segue.v1.MailCounts
+	(*JourneyCounts)(nil),         // 2: segue.v1.JourneyCounts
+	(*HourCounts)(nil),            // 3: segue.v1.HourCounts
+	nil,                           // 4: segue.v1.MailCounts.NextEntry
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_pause_proto_depIdxs = []int32{
-	1, // 0: segue.v1.Pause.at:type_name -> google.protobuf.Timestamp
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 0: segue.v1.Pause.at:type_name -> google.protobuf.Timestamp
+	4, // 1: segue.v1.MailCounts.next:type_name -> segue.v1.MailCounts.NextEntry
+	2, // 2: segue.v1.MailCounts.journeys:type_name -> segue.v1.JourneyCounts
+	5, // 3: segue.v1.JourneyCounts.since:type_name -> google.protobuf.Timestamp
+	3, // 4: segue.v1.JourneyCounts.hours:type_name -> segue.v1.HourCounts
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_pause_proto_init() }
@@ -162,7 +375,7 @@ func file_pause_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pause_proto_rawDesc), len(file_pause_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,6 +17,7 @@ const (
 	Catalog        = "catalog"
 	Playbooks      = "playbooks"
 	Pauses         = "pauses"
+	Returned       = "returned"
 	DeadLetters    = "dead-letters"
 )
 
@@ -62,6 +63,8 @@ var Topics = []Topic{
 		New: func() proto.Message { return new(PlaybookVersion) }, Carries: "playbook versions with all they need"},
 	{Name: Pauses, Key: "journey", Compact: true,
 		New: func() proto.Message { return new(Pause) }, Carries: "whose mails wait, and why"},
+	{Name: Returned, Key: "breaker", Compact: true,
+		New: func() proto.Message { return new(MailCounts) }, Carries: "how many mails came back, as the circuit breaker counts them"},
 	{Name: DeadLetters, Key: "as the source", Retention: 30 * day,
 		Carries: "records that could not be processed, byte for byte"},
 }

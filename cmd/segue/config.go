@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"segue/schemas/link"
 )
@@ -122,6 +123,18 @@ type Sender struct {
 	// else ends as shadowed.
 	DryRun bool     `koanf:"dry_run"`
 	OnlyTo []string `koanf:"only_to"`
+	// Breaker pauses mails of which too many come back.
+	Breaker Breaker `koanf:"breaker"`
+}
+
+// Breaker says how many that is.
+type Breaker struct {
+	Complaints Share `koanf:"complaints"`
+	Bounces    Share `koanf:"bounces"`
+	// Window is how long a mail counts, in whole hours.
+	Window time.Duration `koanf:"window"`
+	// Of is how many mails a share is of, at least.
+	Of int `koanf:"of"`
 }
 
 // Pace is how fast mails may go to recipients' domains; * is each that is not
@@ -191,7 +204,8 @@ func DefaultConfig() Config {
 		Collector: Collector{Listen: "127.0.0.1:8080", MaxInFlight: 32 << 20},
 		Customer:  Customer{Dir: "segue-state", Memory: 512 << 20},
 		Sender: Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8, MailsPerConnection: 100},
-			WarmUp: WarmUp{PerDay: []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000}}},
+			WarmUp:  WarmUp{PerDay: []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000}},
+			Breaker: Breaker{Complaints: 0.003, Bounces: 0.05, Window: 24 * time.Hour, Of: 1000}},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Log:   Log{Level: slog.LevelInfo, Format: "text"},
 	}
@@ -260,6 +274,8 @@ func (c *Config) Validate() (wrong []invalid) {
 	check(ok, "sender.warm_up.start", c.Sender.WarmUp.Start, "a day such as 2026-03-02 for each domain")
 	check(!slices.ContainsFunc(c.Sender.WarmUp.PerDay, func(n int) bool { return n <= 0 }), "sender.warm_up.per_day", c.Sender.WarmUp.PerDay, "positive numbers, one for each day")
 	check(!slices.ContainsFunc(c.Sender.OnlyTo, func(p string) bool { return !strings.Contains(p, "@") }), "sender.only_to", c.Sender.OnlyTo, "addresses, with * for anything, as *@shop.example")
+	check(c.Sender.Breaker.Window >= time.Hour && c.Sender.Breaker.Window%time.Hour == 0, "sender.breaker.window", c.Sender.Breaker.Window, "whole hours, as 24h")
+	check(c.Sender.Breaker.Of > 0, "sender.breaker.of", c.Sender.Breaker.Of, "a positive number")
 	address("admin.listen", c.Admin.Listen)
 	check(c.Admin.Token != "" || isLoopback(c.Admin.Listen), "admin.token", "", "a token, since admin.listen is not loopback and shows personal data")
 	oneOf("log.format", c.Log.Format, "text", "json")
@@ -298,6 +314,22 @@ func isLoopback(address string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
+
+// Share is a part of a whole, written as 0.3%.
+type Share float64
+
+// UnmarshalText reads a percentage.
+func (s *Share) UnmarshalText(text []byte) error {
+	percent, ok := strings.CutSuffix(string(text), "%")
+	n, err := strconv.ParseFloat(strings.TrimSpace(percent), 64)
+	if !ok || err != nil || !(n >= 0 && n <= 100) {
+		return fmt.Errorf("%q is not a share", text)
+	}
+	*s = Share(n / 100)
+	return nil
+}
+
+func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 6, 64) + "%" }
 
 // Size is a number of bytes, written as 256MiB.
 type Size int64

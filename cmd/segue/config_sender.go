@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"segue/processors/sender"
+	"segue/processors/sender/breaker"
 	"segue/processors/sender/dkim"
 	pacing "segue/processors/sender/pace"
 )
@@ -113,6 +114,11 @@ func (w *WarmUp) warmUps() (all map[string]pacing.WarmUp, ok bool) {
 		all[strings.ToLower(name)] = pacing.WarmUp{Start: start, PerDay: w.PerDay}
 	}
 	return all, true
+}
+
+// bounds are what the circuit breaker allows.
+func (b *Breaker) bounds() breaker.Bounds {
+	return breaker.Bounds{Complaints: float64(b.Complaints), Bounces: float64(b.Bounces), Window: b.Window, Of: int64(b.Of)}
 }
 
 func positive(numbers map[string]int) bool {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"segue/processors/sender"
+	"segue/processors/sender/breaker"
 	pacing "segue/processors/sender/pace"
 )
 
@@ -56,5 +58,32 @@ func TestAuthoritiesOfRelays(t *testing.T) {
 	_, err := (&SMTP{CA: file}).relays()
 	if want := "sender.smtp.ca: got " + file + ", want a PEM file that holds a certificate"; err == nil || err.Error() != want {
 		t.Errorf("relays with another file: got %v, want %s", err, want)
+	}
+}
+
+func TestBoundsOfTheBreaker(t *testing.T) {
+	env, err := envLayer([]string{"SEGUE_SENDER_BREAKER_COMPLAINTS=0.25%", "SEGUE_SENDER_BREAKER_WINDOW=48h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := merge(env)
+	if want := (breaker.Bounds{Complaints: 0.0025, Bounces: 0.05, Window: 48 * time.Hour, Of: 1000}); err != nil || l.Sender.Breaker.bounds() != want {
+		t.Errorf("bounds: got %+v, %v, want %+v", l.Sender.Breaker.bounds(), err, want)
+	}
+	for variable, want := range map[string]string{
+		"SEGUE_SENDER_BREAKER_COMPLAINTS=0.3":  `sender.breaker.complaints: got 0.3, want a share such as 0.3%`,
+		"SEGUE_SENDER_BREAKER_BOUNCES=101%":    `sender.breaker.bounces: got 101%, want a share such as 0.3%`,
+		"SEGUE_SENDER_BREAKER_BOUNCES=NaN%":    `sender.breaker.bounces: got NaN%, want a share such as 0.3%`,
+		"SEGUE_SENDER_BREAKER_WINDOW=90m":      `sender.breaker.window: got "1h30m0s", want whole hours, as 24h`,
+		"SEGUE_SENDER_BREAKER_OF=0":            `sender.breaker.of: got "0", want a positive number`,
+		"SEGUE_SENDER_ONLY_TO=shop.example,@x": `sender.only_to: got "[shop.example @x]", want addresses, with * for anything, as *@shop.example`,
+	} {
+		env, err := envLayer([]string{variable})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := merge(env); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", variable, err, want)
+		}
 	}
 }

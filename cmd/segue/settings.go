@@ -187,6 +187,8 @@ func want(t reflect.Type) string {
 		return "a duration such as 30s"
 	case t == reflect.TypeFor[Size]():
 		return "a size such as 256MiB"
+	case t == reflect.TypeFor[Share]():
+		return "a share such as 0.3%"
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return "one of debug, info, warn, error"
 	case t.Kind() == reflect.Bool:

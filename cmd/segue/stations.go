@@ -73,6 +73,7 @@ func startSender(p process) (func(context.Context) error, error) {
 		return nil, err
 	}
 	c.DryRun, c.OnlyTo = p.Sender.DryRun, p.Sender.OnlyTo
+	c.Breaker = p.Sender.Breaker.bounds()
 	c.Kafka, c.Prefix, c.Instance = p.kafka, p.Prefix, instance
 	c.Clock, c.Log, c.Metrics, c.Ready = stream.RealClock{}, p.log, p.metrics, p.ready
 	s, err := sender.New(c)

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"segue/processors/sender/breaker"
 	"segue/processors/sender/dkim"
 	"segue/processors/sender/mail"
 	"segue/processors/sender/pace"
@@ -46,6 +47,9 @@ type Config struct {
 	// these, as *@shop.example. All else comes as far as a mail, and ends as shadowed.
 	DryRun bool
 	OnlyTo []string
+
+	// Breaker bounds what may come back, of all senders' mails; zero: nothing does.
+	Breaker breaker.Bounds
 
 	// Clock is the machine's if nil.
 	Clock   stream.Clock
@@ -108,6 +112,11 @@ func (c *Config) complete() error {
 	if c.ReturnPath != "" {
 		if err := link.CheckReturnAddress(c.ReturnPath); err != nil {
 			return fmt.Errorf("return path: %w", err)
+		}
+	}
+	if c.Breaker != (breaker.Bounds{}) {
+		if err := c.Breaker.Check(); err != nil {
+			return fmt.Errorf("breaker: %w", err)
 		}
 	}
 	if c.SMTP.Timeout <= 0 {

@@ -43,6 +43,9 @@
 // pause is written does not set out if the pause is known by then, and its note is
 // taken back.
 //
+// Mails of which too many come back are paused by the circuit breaker, which runs
+// beside the owner of partition 0 and reads the outcomes of all.
+//
 // One transaction carries the notes and outcomes of all mails that are ready
 // then; transactions are CommitSpacing apart.
 //

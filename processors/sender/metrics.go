@@ -12,7 +12,7 @@ type metrics struct {
 	sessions           prometheus.Counter
 	smtpSeconds        prometheus.Histogram
 	transactionSeconds prometheus.Histogram
-	pauses             *prometheus.GaugeVec
+	pauses, returned   *prometheus.GaugeVec
 }
 
 func newMetrics(s *Station) (*metrics, error) {
@@ -34,9 +34,11 @@ func newMetrics(s *Station) (*metrics, error) {
 		transactionSeconds: seconds("transaction_seconds", "Time of a transaction with notes and outcomes."),
 		pauses: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "segue", Subsystem: "sender", Name: "pauses",
 			Help: "1 while a journey's mails wait (*: all journeys'), by who said so: person or breaker."}, []string{"journey", "by"}),
+		returned: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "segue", Subsystem: "sender", Name: "returned_share",
+			Help: "Share of a journey's mails that came back (bounced, complained), as the circuit breaker counts it."}, []string{"journey", "kind"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.outcomes, m.attempts, m.sessions, m.smtpSeconds, m.transactionSeconds, m.pauses,
+		m.outcomes, m.attempts, m.sessions, m.smtpSeconds, m.transactionSeconds, m.pauses, m.returned,
 		gauge("in_hand", "Mails that are handed over now.", func() float64 {
 			s.gate.mu.Lock()
 			defer s.gate.mu.Unlock()

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"segue/processors/sender/breaker"
 )
 
 // owner works on one partition for as long as the group says that it is ours:
@@ -45,6 +47,11 @@ func (s *Station) own(ctx context.Context, partition int32) *owner {
 
 func (o *owner) run(ctx context.Context) {
 	defer close(o.done)
+	if o.partition == breakersPartition && o.Breaker != (breaker.Bounds{}) {
+		var guard sync.WaitGroup
+		guard.Go(func() { o.guard(ctx) })
+		defer guard.Wait()
+	}
 	for failures := 0; ; failures++ {
 		began := time.Now()
 		err := o.work(ctx, o.stop)

@@ -53,7 +53,7 @@ func rigOn(t *testing.T, cluster *streamtest.Cluster, c inbox.Config) *rig {
 	t.Helper()
 	r := &rig{Cluster: cluster, t: t, clock: stream.NewVirtualClock(epoch), change: func(*Config) {}, settle: func() {}}
 	r.Create(partitions, schemas.Events, schemas.Deliveries, schemas.Attempts)
-	r.Create(1, schemas.Playbooks, schemas.Pauses, schemas.DeadLetters)
+	r.Create(1, schemas.Playbooks, schemas.Pauses, schemas.Returned, schemas.DeadLetters)
 	var err error
 	if r.keys, err = link.NewKeys("a secret of sixteen bytes or more"); err != nil {
 		t.Fatal(err)
