@@ -35,13 +35,22 @@ func newPlaybookCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say everything that is wrong with a playbook",
-		Long: `Say everything that is wrong with a playbook and the templates it names, each
-with its place, or what it holds and costs when nothing is. Asks no broker.`,
+		Long: `Say everything that is wrong with a playbook, the templates it names and the
+mails that they make, each with its place, or what it holds and costs when
+nothing is. Mails are those of a made-up customer; what clients and providers
+only put up with is advice. Asks no broker.`,
 		Example: "  segue playbook check deploy/playbook.yaml",
 		Args:    takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pb, err := readPlaybook(args[0])
 			if err != nil {
+				return err
+			}
+			wrong, advice := lintMails(args[0], pb)
+			for _, a := range advice {
+				fmt.Fprintln(cmd.ErrOrStderr(), a)
+			}
+			if err := errors.Join(wrong...); err != nil {
 				return err
 			}
 			return describe(cmd.OutOrStdout(), pb)

@@ -86,7 +86,7 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	m.SetMessageIDWithValue(messageID(d.GetId(), from.Address))
 	// Preformatted: a word of a header's value may be split, a URL may not.
 	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+unsubscribe+">")
-	m.SetListUnsubscribePost()
+	m.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click") // of two that are preformatted the order is drawn
 	_, domain, _ := strings.Cut(from.Address, "@")
 	m.SetGenHeader(headerFeedback, fmt.Sprintf("%s:%s:%d:%s", label(d.GetJourney()), label(d.GetMessage()), d.GetStep(), domain))
 	m.SetGenHeader(HeaderCustomer, d.GetCustomer())
