@@ -54,6 +54,7 @@ func runChild(kind string, args []string) (err error) {
 		profile   = flags.String("profile", "", "")
 		via       = flags.String("via", "", "")
 		mails     = flags.String("mails", "", "")
+		conns     = flags.Int("connections", 0, "")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -132,7 +133,7 @@ func runChild(kind string, args []string) (err error) {
 			return err
 		}
 		s, err := sender.New(sender.Config{
-			Kafka: kafka, Prefix: *id, Instance: "one", SMTP: sender.SMTP{Addr: *mails, Connections: connections},
+			Kafka: kafka, Prefix: *id, Instance: "one", SMTP: sender.SMTP{Addr: *mails, Connections: *conns},
 			PublicURL: "https://t.shop.example", Links: keys, Log: log, Metrics: registry,
 		})
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type run struct {
 	profile string        // file for a CPU profile
 	via     string        // the way to the broker; "": its own address
 	mails   string        // address of the mail server
+	// connections to it; 0: as many as usual.
+	connections int
 }
 
 func (r run) outputs() string { return r.id + "-outputs" }
@@ -47,7 +50,7 @@ func child(kind string) func(*bench, run) []string {
 		return []string{b.self, "child", kind, "-brokers", b.cluster.brokers, "-id", r.id, "-input", r.load.topic, "-dir", b.folder(r.id),
 			"-customers", strconv.Itoa(r.load.Customers), "-pads", strconv.Itoa(r.load.pads()), "-memory", strconv.FormatInt(r.load.memory, 10), "-commit", r.commit.String(),
 			"-storm", strconv.FormatInt(r.stormAt, 10), "-profile", r.profile,
-			"-via", r.via, "-mails", r.mails}
+			"-via", r.via, "-mails", r.mails, "-connections", strconv.Itoa(cmp.Or(r.connections, connections))}
 	}
 }
 

@@ -67,6 +67,7 @@ var measurements = []measurement{
 	{"station", "the customer station with the shipped playbook", (*bench).station},
 	{"bounds", "resident memory against the memory it was given, by number of customers, and what grows with time", (*bench).bounds},
 	{"pressure", "what waits where when the broker, the network or the mail server is slow or stands still", (*bench).pressure},
+	{"mails", "the sender against a mail server that throws everything away", (*bench).mailing},
 	{"costs", "where the CPU time goes, by profile", (*bench).costs},
 }
 
