@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/processors/customer"
 )
 
 var administrators = map[string]struct {
@@ -72,7 +75,7 @@ var administrators = map[string]struct {
 		}
 		return cluster.CommitAllOffsets(ctx, args[0], starts.Offsets())
 	}},
-	// another-fold GROUP TOPIC: what is committed was folded by version 0
+	// another-fold GROUP TOPIC: what is committed was folded by the version before
 	"another-fold": {2, func(ctx context.Context, client *kgo.Client, args []string) error {
 		cluster := kadm.NewClient(client)
 		if err := empty(ctx, cluster, args[0]); err != nil {
@@ -85,7 +88,7 @@ var administrators = map[string]struct {
 		offsets := held.Offsets()
 		offsets.KeepFunc(func(o kadm.Offset) bool { return o.Topic == args[1] })
 		for p, o := range offsets[args[1]] {
-			o.Metadata = strings.Replace(o.Metadata, `"fold":1`, `"fold":0`, 1)
+			o.Metadata = strings.Replace(o.Metadata, fmt.Sprintf(`"fold":%d`, customer.FoldVersion), fmt.Sprintf(`"fold":%d`, customer.FoldVersion-1), 1)
 			offsets[args[1]][p] = o
 		}
 		return cluster.CommitAllOffsets(ctx, args[0], offsets)

@@ -35,6 +35,7 @@ func KnownAs(p *profile.Profile, name string) (dropped string) {
 // The starts of the carts that came along, or changed, are returned.
 func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []int64) {
 	clamp(from, now)
+	ordered, theyOrdered := p.Orders.Last, from.Orders.Last
 	fill := func(field *string, value string) {
 		if *field == "" {
 			*field = value
@@ -95,7 +96,7 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	}
 	p.Tickets.Open = append(p.Tickets.Open, from.Tickets.Open...)
 	p.Tickets.Open = p.Tickets.Open[:min(len(p.Tickets.Open), profile.MaxNamed)]
-	carts = mergeCarts(p, from.Carts)
+	carts = mergeCarts(p, from.Carts, ordered, theyOrdered)
 	pb.Merge(p, from, now)
 	for _, s := range from.Seen {
 		if len(p.Seen) < profile.MaxSeen {
@@ -124,11 +125,13 @@ func exchange(p *profile.Profile, currency string, now int64, pb *playbook.Playb
 	p.Orders.Currency, p.Orders.ValueMicros = currency, sum
 }
 
-// mergeCarts takes over the carts that no order has closed, as if the order had
-// come last; one with an id that is known already is that cart.
-func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
+// mergeCarts takes over the carts that the customer's last order has not closed, once
+// the visitor's has closed the customer's; what each had left open of their own
+// stays. One with an id that is known is that cart.
+func mergeCarts(p *profile.Profile, carts []profile.Cart, ordered, theyOrdered int64) (started []int64) {
+	p.Carts = slices.DeleteFunc(p.Carts, func(k profile.Cart) bool { return k.ChangedAt <= theyOrdered })
 	for _, k := range carts {
-		if last := p.Orders.Last; last > 0 && k.ChangedAt <= last+ClockSkew {
+		if ordered > 0 && k.ChangedAt <= ordered+ClockSkew {
 			continue
 		}
 		same := slices.IndexFunc(p.Carts, func(x profile.Cart) bool { return x.ID != "" && x.ID == k.ID })
@@ -155,8 +158,6 @@ func mergeCarts(p *profile.Profile, carts []profile.Cart) (started []int64) {
 		p.Carts = insert(p.Carts, k, func(x profile.Cart) int64 { return x.StartedAt }, profile.MaxCarts)
 		started = append(started, k.StartedAt)
 	}
-	last := p.Orders.Last
-	p.Carts = slices.DeleteFunc(p.Carts, func(k profile.Cart) bool { return k.ChangedAt <= last })
 	return started
 }
 
