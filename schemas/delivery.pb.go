@@ -208,6 +208,8 @@ type Delivery struct {
 	Template      string `protobuf:"bytes,24,opt,name=template,proto3" json:"template,omitempty"`
 	ContextJson   []byte `protobuf:"bytes,25,opt,name=context_json,json=contextJson,proto3" json:"context_json,omitempty"`
 	PostalAddress string `protobuf:"bytes,26,opt,name=postal_address,json=postalAddress,proto3" json:"postal_address,omitempty"`
+	// What the recipient can choose among, as the playbook calls it.
+	Topics        []string `protobuf:"bytes,27,rep,name=topics,proto3" json:"topics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +382,13 @@ func (x *Delivery) GetPostalAddress() string {
 		return x.PostalAddress
 	}
 	return ""
+}
+
+func (x *Delivery) GetTopics() []string {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
 }
 
 type Cancel struct {
@@ -679,7 +688,7 @@ const file_delivery_proto_rawDesc = "" +
 	"\x0fDeliveryCommand\x12(\n" +
 	"\x04send\x18\x01 \x01(\v2\x12.segue.v1.DeliveryH\x00R\x04send\x12*\n" +
 	"\x06cancel\x18\x02 \x01(\v2\x10.segue.v1.CancelH\x00R\x06cancelB\t\n" +
-	"\acommand\"\xef\x04\n" +
+	"\acommand\"\x87\x05\n" +
 	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x18\n" +
@@ -703,7 +712,8 @@ const file_delivery_proto_rawDesc = "" +
 	"\asubject\x18\x17 \x01(\tR\asubject\x12\x1a\n" +
 	"\btemplate\x18\x18 \x01(\tR\btemplate\x12!\n" +
 	"\fcontext_json\x18\x19 \x01(\fR\vcontextJson\x12%\n" +
-	"\x0epostal_address\x18\x1a \x01(\tR\rpostalAddress\"A\n" +
+	"\x0epostal_address\x18\x1a \x01(\tR\rpostalAddress\x12\x16\n" +
+	"\x06topics\x18\x1b \x03(\tR\x06topics\"A\n" +
 	"\x06Cancel\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x16\n" +

@@ -130,6 +130,58 @@ func (Engagement_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_event_proto_rawDescGZIP(), []int{10, 0}
 }
 
+type Preferences_Frequency int32
+
+const (
+	Preferences_FREQUENCY_UNSPECIFIED Preferences_Frequency = 0
+	Preferences_EVERY_MAIL            Preferences_Frequency = 1
+	Preferences_WEEKLY                Preferences_Frequency = 2
+	Preferences_MONTHLY               Preferences_Frequency = 3
+)
+
+// Enum value maps for Preferences_Frequency.
+var (
+	Preferences_Frequency_name = map[int32]string{
+		0: "FREQUENCY_UNSPECIFIED",
+		1: "EVERY_MAIL",
+		2: "WEEKLY",
+		3: "MONTHLY",
+	}
+	Preferences_Frequency_value = map[string]int32{
+		"FREQUENCY_UNSPECIFIED": 0,
+		"EVERY_MAIL":            1,
+		"WEEKLY":                2,
+		"MONTHLY":               3,
+	}
+)
+
+func (x Preferences_Frequency) Enum() *Preferences_Frequency {
+	p := new(Preferences_Frequency)
+	*p = x
+	return p
+}
+
+func (x Preferences_Frequency) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Preferences_Frequency) Descriptor() protoreflect.EnumDescriptor {
+	return file_event_proto_enumTypes[2].Descriptor()
+}
+
+func (Preferences_Frequency) Type() protoreflect.EnumType {
+	return &file_event_proto_enumTypes[2]
+}
+
+func (x Preferences_Frequency) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Preferences_Frequency.Descriptor instead.
+func (Preferences_Frequency) EnumDescriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{11, 0}
+}
+
 // Event is a record of the topic events: what a customer did, what was done
 // to them, or a control record. Its key is the customer.
 //
@@ -162,6 +214,7 @@ type Event struct {
 	//	*Event_Engagement
 	//	*Event_Named
 	//	*Event_Rejection
+	//	*Event_Preferences
 	//	*Event_Outcome
 	//	*Event_Link
 	//	*Event_Merge
@@ -359,6 +412,15 @@ func (x *Event) GetRejection() *Rejection {
 	return nil
 }
 
+func (x *Event) GetPreferences() *Preferences {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Preferences); ok {
+			return x.Preferences
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOutcome() *Outcome {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Outcome); ok {
@@ -470,6 +532,10 @@ type Event_Rejection struct {
 	Rejection *Rejection `protobuf:"bytes,20,opt,name=rejection,proto3,oneof"`
 }
 
+type Event_Preferences struct {
+	Preferences *Preferences `protobuf:"bytes,21,opt,name=preferences,proto3,oneof"`
+}
+
 type Event_Outcome struct {
 	Outcome *Outcome `protobuf:"bytes,30,opt,name=outcome,proto3,oneof"`
 }
@@ -519,6 +585,8 @@ func (*Event_Engagement) isEvent_Body() {}
 func (*Event_Named) isEvent_Body() {}
 
 func (*Event_Rejection) isEvent_Body() {}
+
+func (*Event_Preferences) isEvent_Body() {}
 
 func (*Event_Outcome) isEvent_Body() {}
 
@@ -1197,12 +1265,17 @@ func (x *Subscription) GetDeliveryId() string {
 
 // Engagement is an e-mail opened or clicked.
 type Engagement struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          Engagement_Kind        `protobuf:"varint,1,opt,name=kind,proto3,enum=segue.v1.Engagement_Kind" json:"kind,omitempty"`
-	DeliveryId    string                 `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
-	Url           string                 `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
-	Journey       string                 `protobuf:"bytes,4,opt,name=journey,proto3" json:"journey,omitempty"`
-	Step          int32                  `protobuf:"varint,5,opt,name=step,proto3" json:"step,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Kind       Engagement_Kind        `protobuf:"varint,1,opt,name=kind,proto3,enum=segue.v1.Engagement_Kind" json:"kind,omitempty"`
+	DeliveryId string                 `protobuf:"bytes,2,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	Url        string                 `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	Journey    string                 `protobuf:"bytes,4,opt,name=journey,proto3" json:"journey,omitempty"`
+	Step       int32                  `protobuf:"varint,5,opt,name=step,proto3" json:"step,omitempty"`
+	// What asked in the reader's place, such as a proxy that fetches every picture
+	// or a scanner that follows every link; absent: a person did, for all we know.
+	Machine string `protobuf:"bytes,6,opt,name=machine,proto3" json:"machine,omitempty"`
+	// What it was known by.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1272,6 +1345,112 @@ func (x *Engagement) GetStep() int32 {
 	return 0
 }
 
+func (x *Engagement) GetMachine() string {
+	if x != nil {
+		return x.Machine
+	}
+	return ""
+}
+
+func (x *Engagement) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Preferences are what a customer chose on the page that mails lead to. What is
+// absent stays as it is.
+type Preferences struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most.
+	Frequency Preferences_Frequency `protobuf:"varint,1,opt,name=frequency,proto3,enum=segue.v1.Preferences_Frequency" json:"frequency,omitempty"`
+	// Topics to stop, and to go on with, as the playbook calls them.
+	Stop   []string `protobuf:"bytes,2,rep,name=stop,proto3" json:"stop,omitempty"`
+	Resume []string `protobuf:"bytes,3,rep,name=resume,proto3" json:"resume,omitempty"`
+	// No mail for so many days; 0 ends a pause.
+	PauseDays *int32 `protobuf:"varint,4,opt,name=pause_days,json=pauseDays,proto3,oneof" json:"pause_days,omitempty"`
+	// Takes back the event with this id, if nothing was chosen since: other
+	// preferences, or an unsubscribe. Nothing else is set then.
+	Undoes string `protobuf:"bytes,5,opt,name=undoes,proto3" json:"undoes,omitempty"`
+	// The delivery whose link was used.
+	DeliveryId    string `protobuf:"bytes,6,opt,name=delivery_id,json=deliveryId,proto3" json:"delivery_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Preferences) Reset() {
+	*x = Preferences{}
+	mi := &file_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Preferences) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Preferences) ProtoMessage() {}
+
+func (x *Preferences) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Preferences.ProtoReflect.Descriptor instead.
+func (*Preferences) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Preferences) GetFrequency() Preferences_Frequency {
+	if x != nil {
+		return x.Frequency
+	}
+	return Preferences_FREQUENCY_UNSPECIFIED
+}
+
+func (x *Preferences) GetStop() []string {
+	if x != nil {
+		return x.Stop
+	}
+	return nil
+}
+
+func (x *Preferences) GetResume() []string {
+	if x != nil {
+		return x.Resume
+	}
+	return nil
+}
+
+func (x *Preferences) GetPauseDays() int32 {
+	if x != nil && x.PauseDays != nil {
+		return *x.PauseDays
+	}
+	return 0
+}
+
+func (x *Preferences) GetUndoes() string {
+	if x != nil {
+		return x.Undoes
+	}
+	return ""
+}
+
+func (x *Preferences) GetDeliveryId() string {
+	if x != nil {
+		return x.DeliveryId
+	}
+	return ""
+}
+
 // Rejection is of a mail that another tool sent: it came back, or its reader
 // called it spam. What became of our own mails is an Outcome.
 type Rejection struct {
@@ -1285,7 +1464,7 @@ type Rejection struct {
 
 func (x *Rejection) Reset() {
 	*x = Rejection{}
-	mi := &file_event_proto_msgTypes[11]
+	mi := &file_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +1476,7 @@ func (x *Rejection) String() string {
 func (*Rejection) ProtoMessage() {}
 
 func (x *Rejection) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[11]
+	mi := &file_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +1489,7 @@ func (x *Rejection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejection.ProtoReflect.Descriptor instead.
 func (*Rejection) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{11}
+	return file_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Rejection) GetSpam() bool {
@@ -1338,7 +1517,7 @@ type Named struct {
 
 func (x *Named) Reset() {
 	*x = Named{}
-	mi := &file_event_proto_msgTypes[12]
+	mi := &file_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1529,7 @@ func (x *Named) String() string {
 func (*Named) ProtoMessage() {}
 
 func (x *Named) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[12]
+	mi := &file_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1542,7 @@ func (x *Named) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Named.ProtoReflect.Descriptor instead.
 func (*Named) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{12}
+	return file_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Named) GetName() string {
@@ -1390,7 +1569,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_event_proto_msgTypes[13]
+	mi := &file_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1581,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[13]
+	mi := &file_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1594,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{13}
+	return file_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Link) GetKnown() string {
@@ -1441,7 +1620,7 @@ type Merge struct {
 
 func (x *Merge) Reset() {
 	*x = Merge{}
-	mi := &file_event_proto_msgTypes[14]
+	mi := &file_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1632,7 @@ func (x *Merge) String() string {
 func (*Merge) ProtoMessage() {}
 
 func (x *Merge) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[14]
+	mi := &file_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1645,7 @@ func (x *Merge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Merge.ProtoReflect.Descriptor instead.
 func (*Merge) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{14}
+	return file_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Merge) GetFrom() string {
@@ -1505,7 +1684,7 @@ type Forget struct {
 
 func (x *Forget) Reset() {
 	*x = Forget{}
-	mi := &file_event_proto_msgTypes[15]
+	mi := &file_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1696,7 @@ func (x *Forget) String() string {
 func (*Forget) ProtoMessage() {}
 
 func (x *Forget) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[15]
+	mi := &file_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1709,7 @@ func (x *Forget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forget.ProtoReflect.Descriptor instead.
 func (*Forget) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{15}
+	return file_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Forget) GetRequest() string {
@@ -1551,7 +1730,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\b\n" +
+	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\t\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1575,7 +1754,8 @@ const file_event_proto_rawDesc = "" +
 	"engagement\x18\x12 \x01(\v2\x14.segue.v1.EngagementH\x00R\n" +
 	"engagement\x12'\n" +
 	"\x05named\x18\x13 \x01(\v2\x0f.segue.v1.NamedH\x00R\x05named\x123\n" +
-	"\trejection\x18\x14 \x01(\v2\x13.segue.v1.RejectionH\x00R\trejection\x12-\n" +
+	"\trejection\x18\x14 \x01(\v2\x13.segue.v1.RejectionH\x00R\trejection\x129\n" +
+	"\vpreferences\x18\x15 \x01(\v2\x15.segue.v1.PreferencesH\x00R\vpreferences\x12-\n" +
 	"\aoutcome\x18\x1e \x01(\v2\x11.segue.v1.OutcomeH\x00R\aoutcome\x12$\n" +
 	"\x04link\x18( \x01(\v2\x0e.segue.v1.LinkH\x00R\x04link\x12'\n" +
 	"\x05merge\x18) \x01(\v2\x0f.segue.v1.MergeH\x00R\x05merge\x12*\n" +
@@ -1646,7 +1826,7 @@ const file_event_proto_rawDesc = "" +
 	"subscribed\x18\x01 \x01(\bR\n" +
 	"subscribed\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
-	"deliveryId\"\xd3\x01\n" +
+	"deliveryId\"\x85\x02\n" +
 	"\n" +
 	"Engagement\x12-\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x19.segue.v1.Engagement.KindR\x04kind\x12\x1f\n" +
@@ -1654,12 +1834,31 @@ const file_event_proto_rawDesc = "" +
 	"deliveryId\x12\x10\n" +
 	"\x03url\x18\x03 \x01(\tR\x03url\x12\x18\n" +
 	"\ajourney\x18\x04 \x01(\tR\ajourney\x12\x12\n" +
-	"\x04step\x18\x05 \x01(\x05R\x04step\"5\n" +
+	"\x04step\x18\x05 \x01(\x05R\x04step\x12\x18\n" +
+	"\amachine\x18\x06 \x01(\tR\amachine\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\"5\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
 	"\x06OPENED\x10\x01\x12\v\n" +
-	"\aCLICKED\x10\x02\"9\n" +
+	"\aCLICKED\x10\x02\"\xb5\x02\n" +
+	"\vPreferences\x12=\n" +
+	"\tfrequency\x18\x01 \x01(\x0e2\x1f.segue.v1.Preferences.FrequencyR\tfrequency\x12\x12\n" +
+	"\x04stop\x18\x02 \x03(\tR\x04stop\x12\x16\n" +
+	"\x06resume\x18\x03 \x03(\tR\x06resume\x12\"\n" +
+	"\n" +
+	"pause_days\x18\x04 \x01(\x05H\x00R\tpauseDays\x88\x01\x01\x12\x16\n" +
+	"\x06undoes\x18\x05 \x01(\tR\x06undoes\x12\x1f\n" +
+	"\vdelivery_id\x18\x06 \x01(\tR\n" +
+	"deliveryId\"O\n" +
+	"\tFrequency\x12\x19\n" +
+	"\x15FREQUENCY_UNSPECIFIED\x10\x00\x12\x0e\n" +
+	"\n" +
+	"EVERY_MAIL\x10\x01\x12\n" +
+	"\n" +
+	"\x06WEEKLY\x10\x02\x12\v\n" +
+	"\aMONTHLY\x10\x03B\r\n" +
+	"\v_pause_days\"9\n" +
 	"\tRejection\x12\x12\n" +
 	"\x04spam\x18\x01 \x01(\bR\x04spam\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x9b\x01\n" +
@@ -1694,70 +1893,74 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_event_proto_goTypes = []any{
 	(CartChange_Change)(0),        // 0: segue.v1.CartChange.Change
 	(Engagement_Kind)(0),          // 1: segue.v1.Engagement.Kind
-	(*Event)(nil),                 // 2: segue.v1.Event
-	(*Product)(nil),               // 3: segue.v1.Product
-	(*Identify)(nil),              // 4: segue.v1.Identify
-	(*Visit)(nil),                 // 5: segue.v1.Visit
-	(*View)(nil),                  // 6: segue.v1.View
-	(*CartChange)(nil),            // 7: segue.v1.CartChange
-	(*Order)(nil),                 // 8: segue.v1.Order
-	(*OrderCancelled)(nil),        // 9: segue.v1.OrderCancelled
-	(*Ticket)(nil),                // 10: segue.v1.Ticket
-	(*Subscription)(nil),          // 11: segue.v1.Subscription
-	(*Engagement)(nil),            // 12: segue.v1.Engagement
-	(*Rejection)(nil),             // 13: segue.v1.Rejection
-	(*Named)(nil),                 // 14: segue.v1.Named
-	(*Link)(nil),                  // 15: segue.v1.Link
-	(*Merge)(nil),                 // 16: segue.v1.Merge
-	(*Forget)(nil),                // 17: segue.v1.Forget
-	nil,                           // 18: segue.v1.Identify.TraitsEntry
-	nil,                           // 19: segue.v1.Named.PropertiesEntry
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*Outcome)(nil),               // 21: segue.v1.Outcome
-	(*Tick)(nil),                  // 22: segue.v1.Tick
-	(*PlaybookInForce)(nil),       // 23: segue.v1.PlaybookInForce
-	(*SkipRecord)(nil),            // 24: segue.v1.SkipRecord
+	(Preferences_Frequency)(0),    // 2: segue.v1.Preferences.Frequency
+	(*Event)(nil),                 // 3: segue.v1.Event
+	(*Product)(nil),               // 4: segue.v1.Product
+	(*Identify)(nil),              // 5: segue.v1.Identify
+	(*Visit)(nil),                 // 6: segue.v1.Visit
+	(*View)(nil),                  // 7: segue.v1.View
+	(*CartChange)(nil),            // 8: segue.v1.CartChange
+	(*Order)(nil),                 // 9: segue.v1.Order
+	(*OrderCancelled)(nil),        // 10: segue.v1.OrderCancelled
+	(*Ticket)(nil),                // 11: segue.v1.Ticket
+	(*Subscription)(nil),          // 12: segue.v1.Subscription
+	(*Engagement)(nil),            // 13: segue.v1.Engagement
+	(*Preferences)(nil),           // 14: segue.v1.Preferences
+	(*Rejection)(nil),             // 15: segue.v1.Rejection
+	(*Named)(nil),                 // 16: segue.v1.Named
+	(*Link)(nil),                  // 17: segue.v1.Link
+	(*Merge)(nil),                 // 18: segue.v1.Merge
+	(*Forget)(nil),                // 19: segue.v1.Forget
+	nil,                           // 20: segue.v1.Identify.TraitsEntry
+	nil,                           // 21: segue.v1.Named.PropertiesEntry
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*Outcome)(nil),               // 23: segue.v1.Outcome
+	(*Tick)(nil),                  // 24: segue.v1.Tick
+	(*PlaybookInForce)(nil),       // 25: segue.v1.PlaybookInForce
+	(*SkipRecord)(nil),            // 26: segue.v1.SkipRecord
 }
 var file_event_proto_depIdxs = []int32{
-	20, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
-	20, // 1: segue.v1.Event.received_at:type_name -> google.protobuf.Timestamp
-	4,  // 2: segue.v1.Event.identify:type_name -> segue.v1.Identify
-	5,  // 3: segue.v1.Event.visit:type_name -> segue.v1.Visit
-	6,  // 4: segue.v1.Event.view:type_name -> segue.v1.View
-	7,  // 5: segue.v1.Event.cart:type_name -> segue.v1.CartChange
-	8,  // 6: segue.v1.Event.order:type_name -> segue.v1.Order
-	9,  // 7: segue.v1.Event.order_cancelled:type_name -> segue.v1.OrderCancelled
-	10, // 8: segue.v1.Event.ticket:type_name -> segue.v1.Ticket
-	11, // 9: segue.v1.Event.subscription:type_name -> segue.v1.Subscription
-	12, // 10: segue.v1.Event.engagement:type_name -> segue.v1.Engagement
-	14, // 11: segue.v1.Event.named:type_name -> segue.v1.Named
-	13, // 12: segue.v1.Event.rejection:type_name -> segue.v1.Rejection
-	21, // 13: segue.v1.Event.outcome:type_name -> segue.v1.Outcome
-	15, // 14: segue.v1.Event.link:type_name -> segue.v1.Link
-	16, // 15: segue.v1.Event.merge:type_name -> segue.v1.Merge
-	17, // 16: segue.v1.Event.forget:type_name -> segue.v1.Forget
-	22, // 17: segue.v1.Event.tick:type_name -> segue.v1.Tick
-	23, // 18: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
-	24, // 19: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
-	18, // 20: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
-	3,  // 21: segue.v1.View.product:type_name -> segue.v1.Product
-	0,  // 22: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
-	3,  // 23: segue.v1.CartChange.product:type_name -> segue.v1.Product
-	3,  // 24: segue.v1.CartChange.products:type_name -> segue.v1.Product
-	3,  // 25: segue.v1.Order.products:type_name -> segue.v1.Product
-	1,  // 26: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
-	19, // 27: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
-	2,  // 28: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	22, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
+	22, // 1: segue.v1.Event.received_at:type_name -> google.protobuf.Timestamp
+	5,  // 2: segue.v1.Event.identify:type_name -> segue.v1.Identify
+	6,  // 3: segue.v1.Event.visit:type_name -> segue.v1.Visit
+	7,  // 4: segue.v1.Event.view:type_name -> segue.v1.View
+	8,  // 5: segue.v1.Event.cart:type_name -> segue.v1.CartChange
+	9,  // 6: segue.v1.Event.order:type_name -> segue.v1.Order
+	10, // 7: segue.v1.Event.order_cancelled:type_name -> segue.v1.OrderCancelled
+	11, // 8: segue.v1.Event.ticket:type_name -> segue.v1.Ticket
+	12, // 9: segue.v1.Event.subscription:type_name -> segue.v1.Subscription
+	13, // 10: segue.v1.Event.engagement:type_name -> segue.v1.Engagement
+	16, // 11: segue.v1.Event.named:type_name -> segue.v1.Named
+	15, // 12: segue.v1.Event.rejection:type_name -> segue.v1.Rejection
+	14, // 13: segue.v1.Event.preferences:type_name -> segue.v1.Preferences
+	23, // 14: segue.v1.Event.outcome:type_name -> segue.v1.Outcome
+	17, // 15: segue.v1.Event.link:type_name -> segue.v1.Link
+	18, // 16: segue.v1.Event.merge:type_name -> segue.v1.Merge
+	19, // 17: segue.v1.Event.forget:type_name -> segue.v1.Forget
+	24, // 18: segue.v1.Event.tick:type_name -> segue.v1.Tick
+	25, // 19: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
+	26, // 20: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
+	20, // 21: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
+	4,  // 22: segue.v1.View.product:type_name -> segue.v1.Product
+	0,  // 23: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
+	4,  // 24: segue.v1.CartChange.product:type_name -> segue.v1.Product
+	4,  // 25: segue.v1.CartChange.products:type_name -> segue.v1.Product
+	4,  // 26: segue.v1.Order.products:type_name -> segue.v1.Product
+	1,  // 27: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
+	2,  // 28: segue.v1.Preferences.frequency:type_name -> segue.v1.Preferences.Frequency
+	21, // 29: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
+	3,  // 30: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1779,6 +1982,7 @@ func file_event_proto_init() {
 		(*Event_Engagement)(nil),
 		(*Event_Named)(nil),
 		(*Event_Rejection)(nil),
+		(*Event_Preferences)(nil),
 		(*Event_Outcome)(nil),
 		(*Event_Link)(nil),
 		(*Event_Merge)(nil),
@@ -1787,13 +1991,14 @@ func file_event_proto_init() {
 		(*Event_Playbook)(nil),
 		(*Event_Skip)(nil),
 	}
+	file_event_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   18,
+			NumEnums:      3,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -59,9 +59,17 @@ type CustomerProfile struct {
 	LastOpenAt       *timestamppb.Timestamp `protobuf:"bytes,31,opt,name=last_open_at,json=lastOpenAt,proto3" json:"last_open_at,omitempty"`
 	LastClickAt      *timestamppb.Timestamp `protobuf:"bytes,32,opt,name=last_click_at,json=lastClickAt,proto3" json:"last_click_at,omitempty"`
 	LastVisitAt      *timestamppb.Timestamp `protobuf:"bytes,33,opt,name=last_visit_at,json=lastVisitAt,proto3" json:"last_visit_at,omitempty"`
-	Segments         []string               `protobuf:"bytes,40,rep,name=segments,proto3" json:"segments,omitempty"`
-	Journeys         []*RunningJourney      `protobuf:"bytes,41,rep,name=journeys,proto3" json:"journeys,omitempty"`
-	NextWakeUpAt     *timestamppb.Timestamp `protobuf:"bytes,42,opt,name=next_wake_up_at,json=nextWakeUpAt,proto3" json:"next_wake_up_at,omitempty"`
+	// Opens and clicks of machines, which the counts above leave out.
+	MachineOpenCount  int64 `protobuf:"varint,34,opt,name=machine_open_count,json=machineOpenCount,proto3" json:"machine_open_count,omitempty"`
+	MachineClickCount int64 `protobuf:"varint,35,opt,name=machine_click_count,json=machineClickCount,proto3" json:"machine_click_count,omitempty"`
+	// What the customer chose: "weekly" or "monthly" at most, or "" for every
+	// mail; topics to get nothing of; and until when there is a pause.
+	Frequency     string                 `protobuf:"bytes,36,opt,name=frequency,proto3" json:"frequency,omitempty"`
+	StoppedTopics []string               `protobuf:"bytes,37,rep,name=stopped_topics,json=stoppedTopics,proto3" json:"stopped_topics,omitempty"`
+	PausedUntil   *timestamppb.Timestamp `protobuf:"bytes,38,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
+	Segments      []string               `protobuf:"bytes,40,rep,name=segments,proto3" json:"segments,omitempty"`
+	Journeys      []*RunningJourney      `protobuf:"bytes,41,rep,name=journeys,proto3" json:"journeys,omitempty"`
+	NextWakeUpAt  *timestamppb.Timestamp `protobuf:"bytes,42,opt,name=next_wake_up_at,json=nextWakeUpAt,proto3" json:"next_wake_up_at,omitempty"`
 	// The restore point: the fold's own state, and how far it had folded.
 	Fold          []byte `protobuf:"bytes,100,opt,name=fold,proto3" json:"fold,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -301,6 +309,41 @@ func (x *CustomerProfile) GetLastVisitAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CustomerProfile) GetMachineOpenCount() int64 {
+	if x != nil {
+		return x.MachineOpenCount
+	}
+	return 0
+}
+
+func (x *CustomerProfile) GetMachineClickCount() int64 {
+	if x != nil {
+		return x.MachineClickCount
+	}
+	return 0
+}
+
+func (x *CustomerProfile) GetFrequency() string {
+	if x != nil {
+		return x.Frequency
+	}
+	return ""
+}
+
+func (x *CustomerProfile) GetStoppedTopics() []string {
+	if x != nil {
+		return x.StoppedTopics
+	}
+	return nil
+}
+
+func (x *CustomerProfile) GetPausedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedUntil
+	}
+	return nil
+}
+
 func (x *CustomerProfile) GetSegments() []string {
 	if x != nil {
 		return x.Segments
@@ -477,7 +520,7 @@ var File_profile_proto protoreflect.FileDescriptor
 
 const file_profile_proto_rawDesc = "" +
 	"\n" +
-	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\v\n" +
+	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\f\n" +
 	"\x0fCustomerProfile\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1f\n" +
 	"\vredirect_to\x18\x02 \x01(\tR\n" +
@@ -520,7 +563,12 @@ const file_profile_proto_rawDesc = "" +
 	"\flast_open_at\x18\x1f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"lastOpenAt\x12>\n" +
 	"\rlast_click_at\x18  \x01(\v2\x1a.google.protobuf.TimestampR\vlastClickAt\x12>\n" +
-	"\rlast_visit_at\x18! \x01(\v2\x1a.google.protobuf.TimestampR\vlastVisitAt\x12\x1a\n" +
+	"\rlast_visit_at\x18! \x01(\v2\x1a.google.protobuf.TimestampR\vlastVisitAt\x12,\n" +
+	"\x12machine_open_count\x18\" \x01(\x03R\x10machineOpenCount\x12.\n" +
+	"\x13machine_click_count\x18# \x01(\x03R\x11machineClickCount\x12\x1c\n" +
+	"\tfrequency\x18$ \x01(\tR\tfrequency\x12%\n" +
+	"\x0estopped_topics\x18% \x03(\tR\rstoppedTopics\x12=\n" +
+	"\fpaused_until\x18& \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x12\x1a\n" +
 	"\bsegments\x18( \x03(\tR\bsegments\x124\n" +
 	"\bjourneys\x18) \x03(\v2\x18.segue.v1.RunningJourneyR\bjourneys\x12A\n" +
 	"\x0fnext_wake_up_at\x18* \x01(\v2\x1a.google.protobuf.TimestampR\fnextWakeUpAt\x12\x12\n" +
@@ -572,15 +620,16 @@ var file_profile_proto_depIdxs = []int32{
 	4,  // 6: segue.v1.CustomerProfile.last_open_at:type_name -> google.protobuf.Timestamp
 	4,  // 7: segue.v1.CustomerProfile.last_click_at:type_name -> google.protobuf.Timestamp
 	4,  // 8: segue.v1.CustomerProfile.last_visit_at:type_name -> google.protobuf.Timestamp
-	2,  // 9: segue.v1.CustomerProfile.journeys:type_name -> segue.v1.RunningJourney
-	4,  // 10: segue.v1.CustomerProfile.next_wake_up_at:type_name -> google.protobuf.Timestamp
-	4,  // 11: segue.v1.OpenCart.changed_at:type_name -> google.protobuf.Timestamp
-	4,  // 12: segue.v1.RunningJourney.due_at:type_name -> google.protobuf.Timestamp
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	4,  // 9: segue.v1.CustomerProfile.paused_until:type_name -> google.protobuf.Timestamp
+	2,  // 10: segue.v1.CustomerProfile.journeys:type_name -> segue.v1.RunningJourney
+	4,  // 11: segue.v1.CustomerProfile.next_wake_up_at:type_name -> google.protobuf.Timestamp
+	4,  // 12: segue.v1.OpenCart.changed_at:type_name -> google.protobuf.Timestamp
+	4,  // 13: segue.v1.RunningJourney.due_at:type_name -> google.protobuf.Timestamp
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_profile_proto_init() }

@@ -111,6 +111,6 @@ func delivery(p *profile.Profile, now int64, pb *playbook.Playbook, d *journey.D
 		Variant: strconv.Itoa(d.Subject + 1), Probability: 1 / float64(len(d.Message.Subjects)),
 		DecidedAt: schemas.Timestamp(now), DueAt: schemas.Timestamp(d.Due), GiveUpAt: schemas.Timestamp(d.GiveUp),
 		Reason: d.Reason, To: p.Email, ToName: strings.TrimSpace(p.FirstName + " " + p.LastName), From: pb.Brand.From,
-		Subject: d.Message.Subjects[d.Subject], Template: d.Message.Body, ContextJson: values, PostalAddress: pb.Brand.Address,
+		Subject: d.Message.Subjects[d.Subject], Template: d.Message.Body, ContextJson: values, PostalAddress: pb.Brand.Address, Topics: pb.Topics(),
 	}, nil
 }

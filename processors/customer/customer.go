@@ -415,7 +415,7 @@ func (s *step) Free(at int64) (int64, string) { return s.limits().Free(at) }
 func (s *step) End(at int64) int64 { return s.limits().End(at) }
 
 func (s *step) limits() limit.Limits {
-	return limit.Limits{Of: &s.pb.Limits, Zone: s.task.zone(s.p.TimeZone, s.pb.Store.Zone), Mails: s.p.Mails}
+	return limit.Limits{Of: &s.pb.Limits, Zone: s.task.zone(s.p.TimeZone, s.pb.Store.Zone), Chosen: s.p.Chosen(), Mails: s.p.Mails}
 }
 
 // zone returns the location of an IANA name; otherwise when there is none.

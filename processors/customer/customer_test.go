@@ -75,7 +75,7 @@ func TestDelivery(t *testing.T) {
 		Id: profile.Derive("delivery", "ada", "cart", fmt.Sprintf("c1@%d", monday), "0", ""), Customer: "ada", Journey: "cart", Step: 1,
 		Instance: fmt.Sprintf("c1@%d", monday), Message: "reminder", Playbook: w.pb.Version, DecidedAt: schemas.Timestamp(due), DueAt: schemas.Timestamp(due),
 		GiveUpAt: schemas.Timestamp(due + w.pb.Messages["reminder"].GiveUp), Reason: "journey cart, step 1", To: "ada@example.com", ToName: "Ada",
-		From: w.pb.Brand.From, Template: "mail.html", PostalAddress: "1 Mill Lane, Stroud, GL5 1AA",
+		From: w.pb.Brand.From, Template: "mail.html", PostalAddress: "1 Mill Lane, Stroud, GL5 1AA", Topics: []string{"cart"},
 	}) {
 		t.Errorf("delivery: %v", got)
 	}

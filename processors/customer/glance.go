@@ -251,6 +251,10 @@ func readEngagement(b []byte, e *schemas.Engagement) bool {
 			ok = f.text()
 		case 5: // step
 			ok = f.varint()
+		case 6:
+			ok = f.string(&e.Machine)
+		case 7: // reason
+			ok = f.text()
 		default:
 			ok = false
 		}

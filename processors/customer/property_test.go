@@ -27,7 +27,8 @@ func TestPromises(t *testing.T) {
 	zones := map[string]string{"ada": "Europe/London", "bob": "America/New_York", "cem": "Asia/Kathmandu"}
 	does := []string{"cart_add sku=mug price=12.50", "cart_add sku=chair price=120", "cart_remove sku=mug", "checkout", "order total=10", "order total=10",
 		"view sku=mug", "visit", "unsubscribe", "subscribe", "order total=5 ago=9d", "cart_add sku=jug price=9 ago=3m", "cart_add sku=mug price=3 ago=2d", "bounced", "opened",
-		"cart_add sku=mug price=4 cart=c1", "order total=10 cart=c1"}
+		"cart_add sku=mug price=4 cart=c1", "order total=10 cart=c1",
+		"prefers often=weekly", "prefers often=every_mail stop=cart", "prefers resume=cart pause=1", "prefers pause=0", "opened machine=scanner"}
 	rapid.Check(t, func(t *rapid.T) {
 		start := time.Date(2026, rapid.SampledFrom([]time.Month{3, 10, 11}).Draw(t, "month"), rapid.IntRange(1, 30).Draw(t, "day"), 0, 0, 0, 0, time.UTC).UnixMilli()
 		w := newWorld(t, start)

@@ -50,6 +50,9 @@ func (t *Task) public(p *profile.Profile) *schemas.CustomerProfile {
 		ViewCount: p.Views.Count, VisitCount: p.Visits.Count, SentCount: p.Sent.Count, OpenCount: p.Opened.Count, ClickCount: p.Clicked.Count,
 		OpenTicketCount: int64(len(p.Tickets.Open)),
 		LastOpenAt:      schemas.Timestamp(p.Opened.Last), LastClickAt: schemas.Timestamp(p.Clicked.Last), LastVisitAt: schemas.Timestamp(p.Visits.Last),
+		MachineOpenCount: p.MachineOpens, MachineClickCount: p.MachineClicks,
+		Frequency:     [...]string{profile.EveryMail: "", profile.Weekly: "weekly", profile.Monthly: "monthly"}[p.Chosen().Frequency],
+		StoppedTopics: p.Chosen().Stopped, PausedUntil: schemas.Timestamp(p.Chosen().PausedTo),
 		NextWakeUpAt: schemas.Timestamp(p.Next),
 	}
 	if len(p.Traits) > 0 {

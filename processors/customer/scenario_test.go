@@ -227,6 +227,19 @@ func (s *scenario) profile(customer string) string {
 		return "is " + p.RedirectTo + " now\n"
 	}
 	fmt.Fprintf(&b, "orders %d, %s; views %d; sent %d\n", p.Orders.Count, money(p.Orders.ValueMicros, p.Orders.Currency), p.Views.Count, p.Sent.Count)
+	if p.Opened.Count+p.Clicked.Count+p.MachineOpens+p.MachineClicks > 0 {
+		fmt.Fprintf(&b, "opened %d, clicked %d; machines opened %d, clicked %d\n", p.Opened.Count, p.Clicked.Count, p.MachineOpens, p.MachineClicks)
+	}
+	if x := p.Chosen(); !reflect.DeepEqual(x, profile.Choice{}) {
+		fmt.Fprintf(&b, "chose %s", [...]string{"every mail", "weekly", "monthly"}[x.Frequency])
+		if len(x.Stopped) > 0 {
+			fmt.Fprintf(&b, "; nothing of %s", strings.Join(x.Stopped, ", "))
+		}
+		if x.PausedTo != 0 {
+			fmt.Fprintf(&b, "; paused to %s", s.shown(x.PausedTo))
+		}
+		b.WriteByte('\n')
+	}
 	for i := range p.Carts {
 		var items []string
 		for _, x := range p.Carts[i].Items {

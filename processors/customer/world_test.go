@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"segue/processors/stream"
 	"segue/schemas"
 	"segue/schemas/playbook"
@@ -338,7 +340,18 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	case "identify":
 		e.Body = &schemas.Event_Identify{Identify: &schemas.Identify{Email: args["email"], FirstName: args["name"], TimeZone: args["zone"]}}
 	case "subscribe", "unsubscribe":
-		e.Body = &schemas.Event_Subscription{Subscription: &schemas.Subscription{Subscribed: words[1] == "subscribe"}}
+		e.Body = &schemas.Event_Subscription{Subscription: &schemas.Subscription{Subscribed: words[1] == "subscribe", DeliveryId: args["by_mail"]}}
+	case "prefers":
+		chosen := &schemas.Preferences{Frequency: schemas.Preferences_Frequency(schemas.Preferences_Frequency_value[strings.ToUpper(args["often"])]), Undoes: args["undoes"]}
+		for name, topics := range map[string]*[]string{"stop": &chosen.Stop, "resume": &chosen.Resume} {
+			if args[name] != "" {
+				*topics = []string{args[name]}
+			}
+		}
+		if days, ok := args["pause"]; ok {
+			chosen.PauseDays = proto.Int32(int32(number(w.t, days)))
+		}
+		e.Body = &schemas.Event_Preferences{Preferences: chosen}
 	case "visit":
 		e.Body = &schemas.Event_Visit{Visit: &schemas.Visit{}}
 	case "view":
@@ -371,7 +384,7 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		e.Body = &schemas.Event_Rejection{Rejection: &schemas.Rejection{Spam: words[1] == "spam_elsewhere", Address: args["email"]}}
 	case "opened", "clicked":
 		kind := schemas.Engagement_Kind(schemas.Engagement_Kind_value[strings.ToUpper(words[1])])
-		e.Body = &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind}}
+		e.Body = &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind, Machine: args["machine"]}}
 	default:
 		w.t.Fatalf("event %q: got %q, want something that customers do", line, words[1])
 	}

@@ -231,8 +231,11 @@ func (d *document) journeys(pb *Playbook, e entry) {
 		if !j.named() {
 			continue
 		}
-		f := j.fields("start", "stop", "once_per", "goal", "steps")
-		journey := Journey{Name: j.name, Start: f["start"].start(pb)}
+		f := j.fields("topic", "start", "stop", "once_per", "goal", "steps")
+		journey := Journey{Name: j.name, Topic: j.name, Start: f["start"].start(pb)}
+		if topic := f["topic"]; topic.node != nil {
+			journey.Topic = topic.topic()
+		}
 		if f["stop"].node != nil {
 			journey.Stop = Stop(f["stop"].choice("ordered", "ordered of this cart", "none"))
 		}
@@ -263,6 +266,28 @@ func (d *document) journeys(pb *Playbook, e entry) {
 		pb.Journeys = append(pb.Journeys, journey)
 	}
 	slices.SortFunc(pb.Journeys, func(a, b Journey) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// maxTopic is bytes: a mail's links name all topics.
+const maxTopic = 60
+
+// topic reads what customers call the mails of a journey.
+func (e entry) topic() string {
+	s := e.text("what customers call these mails, such as Reminders of your basket")
+	if strings.ContainsAny(s, "\r\n") || len(s) > maxTopic {
+		e.fail(brief(s), fmt.Sprintf("one line of at most %d bytes", maxTopic))
+	}
+	return s
+}
+
+// Topics are what customers can choose among, by name.
+func (pb *Playbook) Topics() []string {
+	var all []string
+	for i := range pb.Journeys {
+		all = append(all, pb.Journeys[i].Topic)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 var starts = regexp.MustCompile(`^(?:(cart\.abandoned)|(entered|left|happened)\(\s*"([^"\\]+)"\s*\))$`)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,7 @@ journeys:
     stop: none
     steps: [{send: cart-reminder}]
   cart:
+    topic: Reminders of your basket
     start: cart.abandoned
     stop: ordered of this cart
     once_per: cart
@@ -92,6 +94,9 @@ messages:
 	}
 	if len(pb.Needs) != 1 || pb.Needs[0].Kind != Orders || pb.Needs[0].Window != 90*day {
 		t.Errorf("Needs = %+v, want one window of 90 days", pb.Needs)
+	}
+	if want := []string{"Reminders of your basket", "welcome"}; !slices.Equal(pb.Topics(), want) {
+		t.Errorf("Topics = %q, want %q", pb.Topics(), want)
 	}
 	cart, welcome := pb.Journeys[0], pb.Journeys[1]
 	if welcome.Start != (Start{Kind: Entered, Segment: "returning"}) || welcome.Stop != Never || welcome.Steps[0].After != 0 {

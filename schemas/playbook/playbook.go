@@ -114,7 +114,9 @@ type Segment struct {
 
 // Journey is what happens to one customer after Start.
 type Journey struct {
-	Name  string
+	Name string
+	// Topic is what customers call its mails, and can stop them by.
+	Topic string
 	Start Start
 	Stop  Stop
 	Goal  string

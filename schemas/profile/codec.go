@@ -12,14 +12,14 @@ import (
 // format is the first byte of an encoded profile. A field that is added later
 // comes last in its list, behind a check of the format that first had it, so
 // that every profile ever written decodes (testdata).
-const format = 1
+const format = 2
 
 // ErrCorrupt is what Decode returns for bytes that Encode never wrote.
 var ErrCorrupt = errors.New("corrupt profile")
 
 // Encode appends p to dst. The same profile gives the same bytes.
 func Encode(dst []byte, p *Profile) []byte {
-	c := coder{out: dst[:cap(dst)], at: len(dst)}
+	c := coder{format: format, out: dst[:cap(dst)], at: len(dst)}
 	c.room(0)
 	c.write(format)
 	c.profile(p)
@@ -66,10 +66,10 @@ func decode(p *Profile, b []byte) error {
 	if len(b) == 0 {
 		return fmt.Errorf("%w: empty", ErrCorrupt)
 	}
-	if b[0] != format {
-		return fmt.Errorf("%w: got format %d, want %d", ErrCorrupt, b[0], format)
+	if b[0] == 0 || b[0] > format {
+		return fmt.Errorf("%w: got format %d, want at most %d", ErrCorrupt, b[0], format)
 	}
-	c := coder{decoding: true, in: string(b), at: 1}
+	c := coder{format: b[0], decoding: true, in: string(b), at: 1}
 	c.profile(p)
 	switch {
 	case c.at < len(c.in):
@@ -87,6 +87,7 @@ func decode(p *Profile, b []byte) error {
 // It steps by a number, not by slices that shrink or grow: a pointer that is
 // stored costs a barrier whenever the garbage collector is at work.
 type coder struct {
+	format   byte
 	decoding bool
 	in       string // to read; texts are parts of it
 	out      []byte // written up to at
@@ -114,11 +115,7 @@ func (c *coder) profile(p *Profile) {
 		c.text(&p.Traits[i].Name)
 		c.text(&p.Traits[i].Value)
 	}
-	consent := int64(p.Consent)
-	c.number(&consent)
-	if p.Consent = Consent(consent); consent < 0 || p.Consent > Unsubscribed {
-		c.fail("consent is none of three")
-	}
+	c.consent(&p.Consent)
 	c.instant(&p.ConsentAt)
 	c.text(&p.Suppressed)
 	for i := range list(c, &p.Bounced) {
@@ -221,6 +218,48 @@ func (c *coder) profile(p *Profile) {
 	c.number(&p.SeenOverflow)
 	c.text(&p.Playbook)
 	c.instant(&p.Next)
+	if c.format >= 2 {
+		c.number(&p.MachineOpens)
+		c.number(&p.MachineClicks)
+		c.preferences(&p.Preferences)
+	}
+}
+
+func (c *coder) preferences(v **Preferences) {
+	chosen := *v != nil
+	if c.flag(&chosen); !chosen {
+		return
+	}
+	if c.decoding {
+		*v = new(Preferences)
+	}
+	p := *v
+	c.choice(&p.Choice)
+	c.instant(&p.At)
+	c.hash(&p.Last)
+	c.choice(&p.Before)
+	c.flag(&p.Unsubscribed)
+	c.consent(&p.Consent)
+}
+
+func (c *coder) choice(x *Choice) {
+	frequency := int64(x.Frequency)
+	c.number(&frequency)
+	if x.Frequency = Frequency(frequency); frequency < 0 || frequency > int64(Monthly) {
+		c.fail("frequency is none of three")
+	}
+	for i := range list(c, &x.Stopped) {
+		c.text(&x.Stopped[i])
+	}
+	c.instant(&x.PausedTo)
+}
+
+func (c *coder) consent(v *Consent) {
+	consent := int64(*v)
+	c.number(&consent)
+	if *v = Consent(consent); consent < 0 || consent > int64(Unsubscribed) {
+		c.fail("consent is none of three")
+	}
 }
 
 func (c *coder) items(all *[]Item) {
@@ -466,6 +505,14 @@ func Size(p *Profile) int {
 	}
 	for _, id := range p.Tickets.Open {
 		n += len(id)
+	}
+	if x := p.Preferences; x != nil {
+		n += 128
+		for _, stopped := range [][]string{x.Stopped, x.Before.Stopped} {
+			for _, topic := range stopped {
+				n += text + len(topic)
+			}
+		}
 	}
 	return n + 8*len(p.Turns) + view*cap(p.Views.Recent) + seen*cap(p.Seen) + run*cap(p.Runs) +
 		(text+24)*(len(p.Traits)+len(p.Names)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))

@@ -32,6 +32,8 @@ func ada() *Profile {
 		Mails:    []Mail{{"d1", t + 3_600_000}},
 		Series:   []Series{{Need: 42, Count: 2, Points: []Point{{t + 8, 1, 12_500_000}}}},
 		Seen:     []Seen{{0xfeedface, t + 9}}, SeenOverflow: 1, Playbook: "alder@0123456789ab", Next: t + 90_000_000,
+		MachineOpens: 3, MachineClicks: 2,
+		Preferences: &Preferences{Choice{Weekly, []string{"news"}, t + 30*86_400_000}, t + 9, 0xdecade, Choice{Monthly, []string{"baskets"}, t + 8}, true, Subscribed},
 	}
 }
 
@@ -45,8 +47,20 @@ func TestAdaHoldsEveryField(t *testing.T) {
 }
 
 // Profiles of every format ever written decode.
+func TestEarlierFormats(t *testing.T) {
+	b, err := os.ReadFile("testdata/profile-1.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ada()
+	want.MachineOpens, want.MachineClicks, want.Preferences = 0, 0, nil
+	if got, err := Decode(b); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("Decode of format 1 = %+v, %v, want %+v", got, err, want)
+	}
+}
+
 func TestGolden(t *testing.T) {
-	const file = "testdata/profile-1.bin"
+	const file = "testdata/profile-2.bin"
 	if *update {
 		if err := os.WriteFile(file, Encode(nil, ada()), 0o644); err != nil {
 			t.Fatal(err)
@@ -111,6 +125,8 @@ func lengthen(v reflect.Value) {
 			for i := range v.NumField() {
 				walk(v.Field(i))
 			}
+		case reflect.Pointer:
+			walk(v.Elem())
 		case reflect.Slice:
 			for i := range v.Len() {
 				walk(v.Index(i))
@@ -134,6 +150,7 @@ func TestSizeHoldsTexts(t *testing.T) {
 		"traits":  {Traits: slices.Repeat([]Trait{{text, text}}, 10)},
 		"named":   {Named: slices.Repeat([]Named{{text, 1}}, 20)},
 		"names":   {Names: slices.Repeat([]string{text}, 20)},
+		"stopped": {Preferences: &Preferences{Choice: Choice{Stopped: slices.Repeat([]string{text}, MaxStopped)}}},
 		"tickets": {Tickets: Tickets{Open: slices.Repeat([]string{text}, 20)}},
 	} {
 		if size, least := Size(p), len(Encode(nil, p)); size < least {

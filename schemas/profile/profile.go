@@ -24,6 +24,8 @@ const (
 	MaxNames  = 64
 	// MaxBounced addresses of a customer are remembered.
 	MaxBounced = 4
+	// MaxStopped topics a customer can stop.
+	MaxStopped = 32
 	// MaxText and MaxURL are bytes: a profile must fit a record.
 	MaxText = 128
 	MaxURL  = 512
@@ -81,10 +83,54 @@ type Profile struct {
 	// Next is when anything here can change without an event; 0: never.
 	Next int64
 
+	// MachineOpens and MachineClicks are what Opened and Clicked leave out:
+	// proxies and scanners did it.
+	MachineOpens, MachineClicks int64
+	// Preferences are nil until something is chosen. They are replaced, never
+	// changed.
+	Preferences *Preferences
+
 	// Turns are when time alone changes each segment's membership, by the
 	// playbook's order; 0: never. They follow from the rest, and are not part of
 	// the bytes: nil where they are not known.
 	Turns []int64
+}
+
+// Preferences are what the customer chose on the page that mails lead to.
+type Preferences struct {
+	Choice
+	At int64
+	// Last names the event of the last choice, which can be taken back; 0: none
+	// can. It found things as Before, and Consent.
+	Last   uint64
+	Before Choice
+	// Unsubscribed: the last choice was to unsubscribe.
+	Unsubscribed bool
+	Consent      Consent
+}
+
+// Choice among mails.
+type Choice struct {
+	Frequency Frequency
+	Stopped   []string // topics, by name
+	PausedTo  int64    // no mail before; 0: no pause
+}
+
+// Frequency is how many mails the customer wants, at most.
+type Frequency uint8
+
+const (
+	EveryMail Frequency = iota
+	Weekly
+	Monthly
+)
+
+// Chosen is what holds of the customer's preferences.
+func (p *Profile) Chosen() Choice {
+	if p.Preferences == nil {
+		return Choice{}
+	}
+	return p.Preferences.Choice
 }
 
 // Consent is what the customer said about e-mail.

@@ -70,6 +70,12 @@ func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playboo
 	case *schemas.Event_Rejection:
 		b.rejection(body.Rejection)
 		return h // a mail server's word, no sign of life
+	case *schemas.Event_Engagement:
+		if body.Engagement.GetMachine() != "" {
+			b.machine(body.Engagement)
+			return h // nobody was there
+		}
+		b.engagement(body.Engagement)
 	case *schemas.Event_Identify:
 		b.identify(body.Identify)
 	case *schemas.Event_Visit:
@@ -87,9 +93,9 @@ func Apply(p *profile.Profile, e *schemas.Event, now int64, pb *playbook.Playboo
 	case *schemas.Event_Ticket:
 		b.ticket(body.Ticket)
 	case *schemas.Event_Subscription:
-		b.subscription(body.Subscription)
-	case *schemas.Event_Engagement:
-		b.engagement(body.Engagement)
+		b.subscription(body.Subscription, e.GetId())
+	case *schemas.Event_Preferences:
+		b.preferences(body.Preferences, e.GetId())
 	case *schemas.Event_Named:
 		b.named(body.Named)
 	}
@@ -102,7 +108,7 @@ func Remember(p *profile.Profile, id string, now int64) bool {
 	if id == "" {
 		return true
 	}
-	hash := xxhash.Sum64String(id) // not keyed by the customer: a merge takes it along
+	hash := hashed(id)
 	forget := 0
 	for forget < len(p.Seen) && p.Seen[forget].At <= now-profile.SeenFor {
 		forget++
@@ -123,6 +129,10 @@ func Remember(p *profile.Profile, id string, now int64) bool {
 	p.Seen = append(p.Seen, profile.Seen{Hash: hash, At: now})
 	return true
 }
+
+// hashed is an id as it is remembered: not keyed by the customer, so that a merge
+// takes it along.
+func hashed(id string) uint64 { return xxhash.Sum64String(id) }
 
 // book writes one event into a profile.
 type book struct {
@@ -243,24 +253,6 @@ func (b book) ticket(t *schemas.Ticket) {
 	b.pb.RecordTicket(b.p, b.at, b.now)
 }
 
-// subscription follows what was said last, whichever arrives first; of two at
-// one instant the refusal holds.
-func (b book) subscription(s *schemas.Subscription) {
-	if s.GetSubscribed() {
-		say(b.p, profile.Subscribed, b.at)
-	} else {
-		say(b.p, profile.Unsubscribed, b.at)
-	}
-}
-
-func say(p *profile.Profile, consent profile.Consent, at int64) {
-	if at < p.ConsentAt || at == p.ConsentAt && p.Consent == profile.Unsubscribed {
-		return
-	}
-	p.Consent, p.ConsentAt = consent, at
-	suppress(p)
-}
-
 func (b book) engagement(e *schemas.Engagement) {
 	switch e.GetKind() {
 	case schemas.Engagement_OPENED:
@@ -269,6 +261,17 @@ func (b book) engagement(e *schemas.Engagement) {
 	case schemas.Engagement_CLICKED:
 		count(&b.p.Clicked, b.at)
 		b.pb.RecordClicked(b.p, b.at, b.now)
+	}
+}
+
+// machine counts what proxies and scanners did apart: it says nothing of the
+// customer.
+func (b book) machine(e *schemas.Engagement) {
+	switch e.GetKind() {
+	case schemas.Engagement_OPENED:
+		b.p.MachineOpens++
+	case schemas.Engagement_CLICKED:
+		b.p.MachineClicks++
 	}
 }
 

@@ -34,6 +34,10 @@ func fold(p *profile.Profile, at, now int64, body any) Happening {
 		e.Body = &schemas.Event_View{View: x}
 	case *schemas.Subscription:
 		e.Body = &schemas.Event_Subscription{Subscription: x}
+	case *schemas.Preferences:
+		e.Body = &schemas.Event_Preferences{Preferences: x}
+	case *schemas.Engagement:
+		e.Body = &schemas.Event_Engagement{Engagement: x}
 	case *schemas.Named:
 		e.Body = &schemas.Event_Named{Named: x}
 	case *schemas.Ticket:
@@ -261,6 +265,21 @@ func TestMergeGoesByWhenItHappened(t *testing.T) {
 	if ada.Email != "ada@example.com" || ada.Country != "GB" || !ada.Holdout || ada.Consent != profile.Subscribed || ada.FirstSeen != now-1 ||
 		ada.Views.Count != 2 || ada.Views.Recent[1].Product != "mug" || len(ada.Carts) != 1 {
 		t.Errorf("merged: %+v", ada)
+	}
+
+	// What was chosen last holds, under whichever name.
+	fold(ada, now, now, &schemas.Preferences{Frequency: schemas.Preferences_WEEKLY})
+	chose := &profile.Profile{Customer: "anon"}
+	fold(chose, now+5, now+5, &schemas.Preferences{Stop: []string{"News"}})
+	fold(chose, now+6, now+6, &schemas.Engagement{Kind: schemas.Engagement_OPENED, Machine: "scanner"})
+	Merge(ada, chose, now+7, nil)
+	if got := ada.Chosen(); got.Frequency != profile.EveryMail || len(got.Stopped) != 1 || ada.MachineOpens != 1 || ada.Opened.Count != 0 {
+		t.Errorf("merged: chose %+v, opened %d, machines %d", got, ada.Opened.Count, ada.MachineOpens)
+	}
+	earlier := &profile.Profile{Customer: "anon"}
+	fold(earlier, now+1, now+1, &schemas.Preferences{Frequency: schemas.Preferences_MONTHLY})
+	if Merge(ada, earlier, now+8, nil); len(ada.Chosen().Stopped) != 1 {
+		t.Errorf("merged: chose %+v, want what was chosen last", ada.Chosen())
 	}
 
 	// An order that both heard of counts once.

@@ -58,6 +58,11 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 		say(p, from.Consent, from.ConsentAt)
 	}
 	suppress(p)
+	if x := from.Preferences; x != nil && (p.Preferences == nil || p.Preferences.At < x.At) {
+		p.Preferences = x
+	}
+	p.MachineOpens += from.MachineOpens
+	p.MachineClicks += from.MachineClicks
 	p.Traits = union(p.Traits, from.Traits, func(a, b profile.Trait) int { return strings.Compare(a.Name, b.Name) }, profile.MaxTraits)
 	p.FirstSeen = earliest(p.FirstSeen, from.FirstSeen)
 	p.LastSeen = max(p.LastSeen, from.LastSeen)
@@ -193,6 +198,9 @@ func clamp(p *profile.Profile, now int64) {
 	}
 	for i := range p.Seen {
 		at(&p.Seen[i].At)
+	}
+	if p.Preferences != nil {
+		at(&p.Preferences.At)
 	}
 }
 

@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"slices"
 	"strconv"
 
 	"segue/schemas/playbook"
@@ -21,6 +22,8 @@ func (b *Book) Due() {
 	b.each(func(r *profile.Run, j *playbook.Journey) {
 		if b.Profile.Suppressed != "" {
 			b.cancel(r, b.Profile.Suppressed)
+		} else if why := b.unwanted(j); why != "" {
+			b.cancel(r, why)
 		}
 		if r.Delivery != "" && r.DeliveryDue+patience <= b.Now {
 			r.Delivery = ""
@@ -47,7 +50,7 @@ func (b *Book) decide(r *profile.Run, j *playbook.Journey) {
 	d.Kind = Skip
 	d.Message, d.Reason = b.choose(&j.Steps[r.Step], facts)
 	if d.Message != nil {
-		d.Reason = b.barred()
+		d.Reason = b.barred(j)
 	}
 	if d.Message != nil && d.Reason == "" {
 		var free int64
@@ -122,7 +125,7 @@ func (b *Book) choose(s *playbook.Step, facts playbook.Facts) (*playbook.Message
 
 // barred says why the customer gets no mail at all; "" when they do. The
 // holdout comes last: it is compared with those who would have got one.
-func (b *Book) barred() string {
+func (b *Book) barred(j *playbook.Journey) string {
 	p := b.Profile
 	switch {
 	case p.Suppressed != "":
@@ -133,8 +136,30 @@ func (b *Book) barred() string {
 		return "no consent"
 	case p.Email == "":
 		return "no address"
+	case b.stopped(j):
+		return stopped + j.Topic
 	case p.Holdout:
 		return "holdout"
+	}
+	return ""
+}
+
+const stopped = "topic stopped: "
+
+// stopped: the customer wants none of the journey's mails.
+func (b *Book) stopped(j *playbook.Journey) bool {
+	_, found := slices.BinarySearch(b.Profile.Chosen().Stopped, j.Topic)
+	return found
+}
+
+// unwanted says why the customer no longer wants a mail of the journey that was
+// decided before; "" when they do.
+func (b *Book) unwanted(j *playbook.Journey) string {
+	switch {
+	case b.stopped(j):
+		return stopped + j.Topic
+	case b.Now < b.Profile.Chosen().PausedTo:
+		return "paused"
 	}
 	return ""
 }

@@ -1,5 +1,6 @@
 // Package limit says when a customer may be mailed: not in quiet hours, not
-// more often than the caps allow, both by the customer's own calendar.
+// more often than the caps or the customer's own wish allow, not during a pause,
+// all by the customer's own calendar.
 //
 //	journey: a step is due → limit: now, or from when on → journey: send, hold or skip
 //
@@ -22,6 +23,8 @@ import (
 type Limits struct {
 	Of   *playbook.Limits
 	Zone *time.Location
+	// Chosen is what the customer wants.
+	Chosen profile.Choice
 	// Mails are reserved against the caps.
 	Mails []profile.Mail
 }
@@ -32,6 +35,10 @@ const horizon = 3 * 31 * 24 * time.Hour
 // Free returns the first instant from at on at which a mail may go out. reason
 // is "" when that is at itself, else what stands in the way at first.
 func (l Limits) Free(at int64) (free int64, reason string) {
+	if until := l.Chosen.PausedTo; at < until {
+		at = until
+		reason = "paused until " + time.UnixMilli(until).In(l.Zone).Format("2 January")
+	}
 	t := time.UnixMilli(at).In(l.Zone)
 	for last := t.Add(horizon); t.Before(last); {
 		if l.quiet(t) {
@@ -47,7 +54,7 @@ func (l Limits) Free(at int64) (free int64, reason string) {
 		}
 		t = next(full.Per, t)
 		if reason == "" {
-			reason = fmt.Sprintf("cap: %d per %s", full.N, name(full.Per))
+			reason = full.why
 		}
 	}
 	return t.UnixMilli(), reason
@@ -66,7 +73,7 @@ func (l Limits) End(at int64) int64 {
 	if q := l.Of.Quiet; q != nil && q.From != q.To {
 		sooner(l.turn(t, q.From, true))
 	}
-	for _, c := range l.Of.AtMost {
+	for _, c := range l.caps() {
 		sooner(next(c.Per, t))
 	}
 	return end
@@ -102,9 +109,30 @@ func (l Limits) turn(t time.Time, minute int, quiet bool) time.Time {
 	}
 }
 
-// full returns a cap that leaves no mail for the period that t lies in.
-func (l Limits) full(t time.Time) (playbook.Cap, bool) {
+// limited is a cap, and why it is there.
+type limited struct {
+	playbook.Cap
+	why string
+}
+
+// caps are the playbook's, and the customer's own.
+func (l Limits) caps() []limited {
+	all := make([]limited, 0, 4)
 	for _, c := range l.Of.AtMost {
+		all = append(all, limited{c, fmt.Sprintf("cap: %d per %s", c.N, name(c.Per))})
+	}
+	switch l.Chosen.Frequency {
+	case profile.Weekly:
+		all = append(all, limited{playbook.Cap{N: 1, Per: playbook.Week}, "chosen: 1 per week"})
+	case profile.Monthly:
+		all = append(all, limited{playbook.Cap{N: 1, Per: playbook.Month}, "chosen: 1 per month"})
+	}
+	return all
+}
+
+// full returns a cap that leaves no mail for the period that t lies in.
+func (l Limits) full(t time.Time) (limited, bool) {
+	for _, c := range l.caps() {
 		n := 0
 		for _, m := range l.Mails {
 			if same(c.Per, time.UnixMilli(m.At).In(l.Zone), t) {
@@ -115,7 +143,7 @@ func (l Limits) full(t time.Time) (playbook.Cap, bool) {
 			return c, true
 		}
 	}
-	return playbook.Cap{}, false
+	return limited{}, false
 }
 
 func name(p playbook.Period) string {

@@ -96,6 +96,34 @@ func TestCaps(t *testing.T) {
 	}
 }
 
+// What the customer chose comes on top of the shop's limits.
+func TestChosen(t *testing.T) {
+	l := Limits{Of: &playbook.Limits{Quiet: &playbook.Quiet{From: 1260, To: 480}}, Zone: zone(t, "Europe/London"),
+		Mails: []profile.Mail{{At: ms(t, "2026-01-05T09:00:00Z")}}}
+	for _, c := range []struct {
+		chosen   profile.Choice
+		at, free string
+		reason   string
+	}{
+		{profile.Choice{}, "2026-01-10T12:00:00Z", "2026-01-10T12:00:00Z", ""},
+		{profile.Choice{Frequency: profile.Weekly}, "2026-01-10T12:00:00Z", "2026-01-12T08:00:00Z", "chosen: 1 per week"},
+		{profile.Choice{Frequency: profile.Monthly}, "2026-01-12T12:00:00Z", "2026-02-01T08:00:00Z", "chosen: 1 per month"},
+		{profile.Choice{PausedTo: ms(t, "2026-01-11T22:00:00Z")}, "2026-01-10T12:00:00Z", "2026-01-12T08:00:00Z", "paused until 11 January"},
+		{profile.Choice{PausedTo: ms(t, "2026-01-10T12:00:00Z")}, "2026-01-10T12:00:00Z", "2026-01-10T12:00:00Z", ""},
+		{profile.Choice{PausedTo: ms(t, "2027-01-10T12:00:00Z")}, "2026-01-10T12:00:00Z", "2027-01-10T12:00:00Z", "paused until 10 January"},
+	} {
+		l.Chosen = c.chosen
+		free, reason := l.Free(ms(t, c.at))
+		if free != ms(t, c.free) || reason != c.reason {
+			t.Errorf("%+v: Free(%s) = %s, %q, want %s, %q", c.chosen, c.at, time.UnixMilli(free).UTC().Format(time.RFC3339), reason, c.free, c.reason)
+		}
+	}
+	l.Of, l.Chosen = &playbook.Limits{}, profile.Choice{Frequency: profile.Weekly}
+	if got, want := l.End(ms(t, "2026-01-10T12:00:00Z")), ms(t, "2026-01-12T00:00:00Z"); got != want {
+		t.Errorf("End = %d, want %d: the end of the week", got, want)
+	}
+}
+
 func TestEnd(t *testing.T) {
 	l := Limits{Of: &playbook.Limits{Quiet: &playbook.Quiet{From: 21 * 60, To: 8 * 60}}, Zone: zone(t, "Europe/London")}
 	if got, want := l.End(ms(t, "2026-07-01T12:00:00Z")), ms(t, "2026-07-01T20:00:00Z"); got != want {
