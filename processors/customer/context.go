@@ -9,7 +9,7 @@ import (
 )
 
 // shown is what templates and subjects can show: playbook.TemplateNames. The
-// sender adds the link to unsubscribe.
+// sender adds the links to unsubscribe and to choose.
 type shown struct {
 	Customer shownCustomer `json:"customer"`
 	Cart     shownCart     `json:"cart"`

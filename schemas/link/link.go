@@ -6,10 +6,11 @@
 // A token holds all that its answer needs, so that a click is redirected with
 // no Kafka and no table at hand. It is
 //
-//	base64url( format | key id, 4 bytes | kind | customer | delivery | journey | step | url | MAC )
+//	base64url( format | key id, 4 bytes | kind | customer | delivery | journey | step | url | at | topics | MAC )
 //
 // with strings behind their length, and as MAC the first 16 bytes of
-// HMAC-SHA256 over all before it.
+// HMAC-SHA256 over all before it. Format 1 ends behind the url; mails that have
+// such links are still read.
 //
 // Not obvious: a token is signed, not secret, and whoever got the mail can read
 // it. It never expires: an unsubscribe link must work as long as the mail is
@@ -60,6 +61,11 @@ type Link struct {
 	Step     int // from 1; 0 outside of a journey
 	// URL is where a Click goes; "" in the other kinds.
 	URL string
+	// At is when the mail was composed, in milliseconds since the epoch; 0: not
+	// known. What follows a link before anybody can have read the mail is no reader.
+	At int64
+	// Topics are what its reader can choose among, one a line; of an Unsubscribe.
+	Topics string
 }
 
 // ErrInvalid is what Verify returns for a token that Sign never made with one
@@ -67,7 +73,8 @@ type Link struct {
 var ErrInvalid = errors.New("invalid link")
 
 const (
-	format    = 1
+	short     = 1 // format of a link with neither At nor Topics
+	long      = 2
 	keyIDSize = 4
 	macSize   = 16
 	// MinSecret is how many bytes a secret has at least.
@@ -108,6 +115,10 @@ func (k Keys) Sign(l Link) string {
 		panic("link: sign without keys")
 	}
 	signer := k.keys[0]
+	format := byte(short)
+	if l.At > 0 || l.Topics != "" {
+		format = long
+	}
 	b := append([]byte{format}, signer.id[:]...)
 	b = append(b, byte(l.Kind))
 	b = appendText(b, l.Customer)
@@ -115,6 +126,10 @@ func (k Keys) Sign(l Link) string {
 	b = appendText(b, l.Journey)
 	b = binary.AppendUvarint(b, uint64(max(l.Step, 0)))
 	b = appendText(b, l.URL)
+	if format == long {
+		b = binary.AppendUvarint(b, uint64(max(l.At, 0)))
+		b = appendText(b, l.Topics)
+	}
 	return encoding.EncodeToString(append(b, signer.mac(b)...))
 }
 
@@ -124,7 +139,7 @@ func (k Keys) Verify(kind Kind, token string) (Link, error) {
 		return Link{}, ErrInvalid
 	}
 	b, err := encoding.DecodeString(token)
-	if err != nil || len(b) < 1+keyIDSize+1+macSize || b[0] != format {
+	if err != nil || len(b) < 1+keyIDSize+1+macSize || b[0] != short && b[0] != long {
 		return Link{}, ErrInvalid
 	}
 	signed, mac := b[:len(b)-macSize], b[len(b)-macSize:]
@@ -133,7 +148,7 @@ func (k Keys) Verify(kind Kind, token string) (Link, error) {
 	}
 	signed = signed[1+keyIDSize:]
 	l := Link{Kind: Kind(signed[0])}
-	ok := l.parse(signed[1:])
+	ok := l.parse(b[0], signed[1:])
 	if !ok || l.Kind != kind || l.Customer == "" || (kind == Click && !Trackable(l.URL)) {
 		return Link{}, ErrInvalid
 	}
@@ -152,6 +167,12 @@ func (k Keys) URL(base string, l Link) string {
 		return base + "/u/" + k.Sign(l)
 	}
 	panic("link: URL of " + l.Kind.String())
+}
+
+// PreferencesURL returns the address of the page where the reader of an
+// Unsubscribe's mail chooses what they get instead.
+func (k Keys) PreferencesURL(base string, l Link) string {
+	return strings.TrimSuffix(base, "/") + "/p/" + k.Sign(l)
 }
 
 // Trackable reports whether target may stand in a Click: absolute, http or
@@ -178,7 +199,7 @@ func (k key) mac(b []byte) []byte {
 }
 
 // parse reads what Sign wrote behind the kind.
-func (l *Link) parse(b []byte) bool {
+func (l *Link) parse(format byte, b []byte) bool {
 	var ok bool
 	for _, field := range []*string{&l.Customer, &l.Delivery, &l.Journey} {
 		if *field, b, ok = cutText(b); !ok {
@@ -190,7 +211,15 @@ func (l *Link) parse(b []byte) bool {
 		return false
 	}
 	l.Step = int(step)
-	l.URL, b, ok = cutText(b[n:])
+	if l.URL, b, ok = cutText(b[n:]); !ok || format == short {
+		return ok && len(b) == 0
+	}
+	at, n := binary.Uvarint(b)
+	if n <= 0 || at > 1<<53 {
+		return false
+	}
+	l.At = int64(at)
+	l.Topics, b, ok = cutText(b[n:])
 	return ok && len(b) == 0
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const secret = "a secret of the test's own"
@@ -27,6 +28,7 @@ func TestLinkOfAMail(t *testing.T) {
 		click,
 		{Kind: Open, Customer: "ada", Delivery: "d-1", Journey: "cart", Step: 2},
 		{Kind: Unsubscribe, Customer: "björn ♥", Delivery: "d-2"},
+		{Kind: Unsubscribe, Customer: "ada", Delivery: "d-3", At: 1_772_445_600_000, Topics: "News\nReminders of your basket"},
 		{Kind: Click, Customer: strings.Repeat("c", 256), URL: "https://shop.example/?q=" + strings.Repeat("x", 8000)},
 	} {
 		token := k.Sign(l)
@@ -54,6 +56,15 @@ func TestURL(t *testing.T) {
 				t.Errorf("URL(%q, %s) = %s, want %s", base, test.kind, got, want)
 			}
 		}
+	}
+}
+
+// A link of a mail that was sent before links knew when still works.
+func TestEarlierFormat(t *testing.T) {
+	const token = "AcoKFTwCA2FkYQNkLTEEY2FydAIlaHR0cHM6Ly9zaG9wLmV4YW1wbGUvbXVnP3V0bT1hJmI9w7wjeKXdH1aouHQoTRObLMTxmtg"
+	got, err := keys(t, secret).Verify(Click, token)
+	if err != nil || got != click {
+		t.Errorf("Verify of a token of format 1 = %+v, %v, want %+v", got, err, click)
 	}
 }
 
@@ -143,6 +154,7 @@ func FuzzVerify(f *testing.F) {
 	k := keys(f, secret)
 	f.Add(k.Sign(click))
 	f.Add(k.Sign(Link{Kind: Unsubscribe, Customer: "ada"}))
+	f.Add(k.Sign(Link{Kind: Unsubscribe, Customer: "ada", At: 1, Topics: "News"}))
 	f.Add("AQ")
 	f.Fuzz(func(t *testing.T, token string) {
 		for _, kind := range []Kind{Open, Click, Unsubscribe} {
@@ -153,17 +165,26 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzParse reaches behind the signature.
+// FuzzParse reaches behind the signature: what is read is what was written.
 func FuzzParse(f *testing.F) {
-	raw, err := base64.RawURLEncoding.DecodeString(keys(f, secret).Sign(click))
-	if err != nil {
-		f.Fatal(err)
+	k := keys(f, secret)
+	for _, l := range []Link{click, {Kind: Click, Customer: "ada", URL: "https://shop.example/", At: 1, Topics: "News"}} {
+		raw, err := base64.RawURLEncoding.DecodeString(k.Sign(l))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw[0], raw[1+keyIDSize+1:len(raw)-macSize])
 	}
-	f.Add(raw[1+keyIDSize+1 : len(raw)-macSize])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var l Link
-		if l.parse(b) && len(l.Customer)+len(l.Delivery)+len(l.Journey)+len(l.URL) > len(b) {
+	f.Fuzz(func(t *testing.T, format byte, b []byte) {
+		l := Link{Kind: Click}
+		if !l.parse(format, b) {
+			return
+		}
+		if len(l.Customer)+len(l.Delivery)+len(l.Journey)+len(l.URL)+len(l.Topics) > len(b) {
 			t.Errorf("parse(%x) = %v, longer than what it was read from", b, l)
+		}
+		if !utf8.ValidString(l.Customer + l.Delivery + l.Journey + l.URL + l.Topics) {
+			t.Errorf("parse(%x) = %v, which no event can hold", b, l)
 		}
 	})
 }

@@ -92,12 +92,12 @@ func TestShippedTemplates(t *testing.T) {
 	store := map[string]any{"name": "Alder & Oak", "url": "https://alder.example"}
 	brand := map[string]any{"address": pb.Brand.Address, "promises": []any{"made to last", "repaired for free"}}
 	rich := map[string]any{
-		"customer": map[string]any{"first_name": "Ada"}, "store": store, "brand": brand, "unsubscribe_url": "https://mail.example/u/1",
+		"customer": map[string]any{"first_name": "Ada"}, "store": store, "brand": brand, "unsubscribe_url": "https://mail.example/u/1", "preferences_url": "https://mail.example/p/1",
 		"cart": map[string]any{"value": "£137.50", "url": "https://alder.example/cart", "items": []any{
 			item("Oak bench", "£99.00"), item("Élan lamp", "£20.00"), item("Mug", "£8.50"), item("Tray", "£5.00"), item("Coaster", "£5.00")}},
 	}
 	plain := map[string]any{
-		"customer": map[string]any{"first_name": ""}, "store": store, "brand": brand, "unsubscribe_url": "https://mail.example/u/1",
+		"customer": map[string]any{"first_name": ""}, "store": store, "brand": brand, "unsubscribe_url": "https://mail.example/u/1", "preferences_url": "https://mail.example/p/1",
 		"cart": map[string]any{"value": "£8.50", "items": []any{map[string]any{"name": "Mug", "price": "£8.50", "quantity": 1, "url": "", "image_url": ""}}},
 	}
 	for name, m := range pb.Messages {

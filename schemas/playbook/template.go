@@ -21,7 +21,7 @@ var TemplateNames = []string{
 	"cart.items", "cart.value", "cart.currency", "cart.url",
 	"store.name", "store.url",
 	"brand.address", "brand.promises",
-	"unsubscribe_url",
+	"unsubscribe_url", "preferences_url",
 }
 
 var (

@@ -55,7 +55,8 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	if d.GetToName() != "" {
 		to.Name = strings.Join(strings.Fields(d.GetToName()), " ")
 	}
-	l := link.Link{Customer: d.GetCustomer(), Delivery: d.GetId(), Journey: d.GetJourney(), Step: int(d.GetStep())}
+	l := link.Link{Customer: d.GetCustomer(), Delivery: d.GetId(), Journey: d.GetJourney(), Step: int(d.GetStep()),
+		At: date.UnixMilli(), Topics: topics(d.GetTopics())}
 	unsubscribe := c.url(l, link.Unsubscribe, "")
 
 	vars, err := variables(d.GetContextJson())
@@ -63,6 +64,7 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 		return Message{}, err
 	}
 	vars["unsubscribe_url"] = unsubscribe
+	vars["preferences_url"] = c.preferences(l)
 	vars["postal_address"] = d.GetPostalAddress()
 	subject, err := t.Line(d.GetSubject(), vars)
 	if err != nil {

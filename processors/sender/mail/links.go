@@ -53,7 +53,7 @@ func (c Composer) retarget(token nethtml.Token, l link.Link) nethtml.Token {
 			target := strings.TrimSpace(a.Val)
 			scheme, _, _ := strings.Cut(strings.ToLower(target), ":")
 			switch {
-			case target == c.url(l, link.Unsubscribe, ""), scheme == "mailto", scheme == "tel":
+			case target == c.url(l, link.Unsubscribe, ""), target == c.preferences(l), scheme == "mailto", scheme == "tel":
 			case link.Trackable(target) && l.Customer == "":
 			case link.Trackable(target):
 				a.Val = c.url(l, link.Click, target)
@@ -69,5 +69,27 @@ func (c Composer) retarget(token nethtml.Token, l link.Link) nethtml.Token {
 
 func (c Composer) url(l link.Link, kind link.Kind, target string) string {
 	l.Kind, l.URL = kind, target
+	if kind != link.Unsubscribe {
+		l.Topics = ""
+	}
 	return c.Keys.URL(c.PublicURL, l)
+}
+
+func (c Composer) preferences(l link.Link) string {
+	l.Kind = link.Unsubscribe
+	return c.Keys.PreferencesURL(c.PublicURL, l)
+}
+
+// maxTopics is bytes: a line of a mail's header has room for 998 in all.
+const maxTopics = 256
+
+// topics are those that fit a link, one a line.
+func topics(all []string) string {
+	fit := ""
+	for _, topic := range all {
+		if len(fit)+len(topic) < maxTopics {
+			fit += topic + "\n"
+		}
+	}
+	return strings.TrimSuffix(fit, "\n")
 }

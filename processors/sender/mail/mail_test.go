@@ -30,6 +30,7 @@ func delivery() *schemas.Delivery {
 	return &schemas.Delivery{
 		Id: "d1", Customer: "ada", Journey: "cart", Step: 2, Message: "come back", To: "ada@example.com", ToName: "Ada Lovelace", From: "Alder & Oak <hello@shop.example>",
 		Subject: "Still yours ♥, {{ customer.first_name }}", Template: "cart.html", Reason: "journey cart, step 2", PostalAddress: "1 High Street, London",
+		Topics:      []string{"News", "Reminders"},
 		ContextJson: []byte(`{"customer":{"first_name":"Ada"},"cart":{"count":2,"items":[{"name":"Mug & \"Saucer\"","price":"£12.50"},{"name":"Lamp","price":"£40"}]}}`),
 	}
 }
@@ -65,7 +66,7 @@ func TestComposeAWholeMail(t *testing.T) {
 		"cart.html": []byte(`<html><head><title>no</title></head><body><div style="display: none">preview</div><b aria-hidden="true">♥</b>
 <h1>Hello {{ customer.first_name }}</h1><table>{% for item in cart.items %}{% include "row.html" %}{% endfor %}</table>
 <p>{{ cart.count }} things wait. <a href="https://shop.example/cart">Back to your cart</a></p>{{ missing.name }}
-<p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">Unsubscribe</a></p></body></html>`),
+<p>{{ postal_address }} · <a href="{{ unsubscribe_url }}">Unsubscribe</a> or <a href="{{ preferences_url }}">choose</a></p></body></html>`),
 		"row.html": []byte(`<tr><td>{{ item.name }}</td><td>{{ item.price }}</td></tr>`),
 	}
 	c := composer(t)
@@ -88,14 +89,14 @@ func TestComposeAWholeMail(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if l, err := c.Keys.Verify(link.Unsubscribe, strings.TrimPrefix(unsubscribe, "https://t.shop.example/u/")); err != nil || l.Customer != "ada" || l.Delivery != "d1" || l.Step != 2 {
+	if l, err := c.Keys.Verify(link.Unsubscribe, strings.TrimPrefix(unsubscribe, "https://t.shop.example/u/")); err != nil || l != (link.Link{Kind: link.Unsubscribe, Customer: "ada", Delivery: "d1", Journey: "cart", Step: 2, At: date.UnixMilli(), Topics: "News\nReminders"}) {
 		t.Errorf("List-Unsubscribe: got %+v, %v", l, err)
 	}
-	click := c.url(link.Link{Customer: "ada", Delivery: "d1", Journey: "cart", Step: 2}, link.Click, "https://shop.example/cart")
+	click := c.url(link.Link{Customer: "ada", Delivery: "d1", Journey: "cart", Step: 2, At: date.UnixMilli()}, link.Click, "https://shop.example/cart")
 	want := strings.Join([]string{
 		"Hello Ada", "", `Mug & "Saucer" £12.50`, "Lamp £40", "",
 		"2 things wait. Back to your cart <" + click + ">", "",
-		"1 High Street, London · Unsubscribe <" + unsubscribe + ">", "",
+		"1 High Street, London · Unsubscribe <" + unsubscribe + "> or choose <" + strings.Replace(unsubscribe, "/u/", "/p/", 1) + ">", "",
 	}, "\n")
 	if text = strings.ReplaceAll(text, "\r\n", "\n"); strings.TrimSpace(text) != strings.TrimSpace(want) {
 		t.Errorf("text: got\n%s\nwant\n%s", text, want)
@@ -149,7 +150,7 @@ func TestEscaping(t *testing.T) {
 
 func TestLinksOfAMail(t *testing.T) {
 	c := composer(t)
-	l := link.Link{Customer: "ada", Delivery: "d1"}
+	l := link.Link{Customer: "ada", Delivery: "d1", Topics: "News"}
 	for source, want := range map[string]string{
 		`<a class="x" href="https://shop.example/a?b=1&amp;c=2">x</a>`: c.url(l, link.Click, "https://shop.example/a?b=1&c=2"),
 		`<a href="mailto:help@shop.example">x</a>`:                     `href="mailto:help@shop.example"`,
@@ -158,10 +159,29 @@ func TestLinksOfAMail(t *testing.T) {
 		`<a href="data:text/html,x">x</a>`:                             `<a>x</a>`,
 		`<a href="/cart">x</a>`:                                        `<a>x</a>`,
 		`<a href="` + c.url(l, link.Unsubscribe, "") + `">x</a>`:       c.url(l, link.Unsubscribe, ""),
+		`<a href="` + c.preferences(l) + `">x</a>`:                     c.preferences(l),
 		`<!--[if mso]><a href="https://x.example">x</a><![endif]-->`:   `<!--[if mso]><a href="https://x.example">x</a><![endif]-->`,
 	} {
 		if got := c.tracked(source, l); !strings.Contains(got, want) {
 			t.Errorf("tracked(%s): got %s, want %s in it", source, got, want)
+		}
+	}
+}
+
+// However many topics a shop has, a line of the header holds the link.
+func TestManyTopics(t *testing.T) {
+	d := delivery()
+	d.Customer = strings.Repeat("c", 256)
+	for range 50 {
+		d.Topics = append(d.Topics, strings.Repeat("t", 60))
+	}
+	m, err := composer(t).Compose(d, NewTemplates(map[string][]byte{"cart.html": nil}), date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.SplitSeq(string(m.Raw), "\r\n") {
+		if len(line) > 998 {
+			t.Errorf("a line of %d bytes, want at most 998: %.40s", len(line), line)
 		}
 	}
 }
