@@ -117,6 +117,7 @@ func follow(ctx context.Context, client *http.Client, method, url string, want i
 	if err != nil {
 		return err
 	}
+	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) shopper") // a program would count as a machine
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

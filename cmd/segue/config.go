@@ -94,6 +94,9 @@ type Collector struct {
 	SigningSecrets map[string]string `koanf:"signing_secrets" secret:"true"`
 	// MaxInFlight bounds the bodies that are read, or wait for Kafka.
 	MaxInFlight Size `koanf:"max_in_flight"`
+	// Machines is a file that says who opens and clicks in readers' place,
+	// instead of the list that Segue comes with.
+	Machines string `koanf:"machines"`
 }
 
 // Customer keeps the profiles.

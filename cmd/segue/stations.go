@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"segue/processors/collector"
+	"segue/processors/collector/machine"
 	"segue/processors/customer"
 	"segue/processors/sender"
 	"segue/processors/stream"
@@ -28,11 +29,12 @@ func startCollector(p process) (func(context.Context) error, error) {
 	if len(p.Collector.WriteKeys) == 0 {
 		err = errors.Join(err, errors.New("collector.write_keys: got none, want at least one key and its source's name, as in SEGUE_COLLECTOR_WRITE_KEYS=KEY=shop"))
 	}
-	if err != nil {
+	machines, errMachines := p.Collector.machines()
+	if err = errors.Join(err, errMachines); err != nil {
 		return nil, err
 	}
 	s, err := collector.New(collector.Config{
-		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys,
+		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys, Machines: machines,
 		SigningSecrets: p.Collector.SigningSecrets, MaxInFlightBytes: int64(p.Collector.MaxInFlight),
 		Kafka: p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
@@ -81,6 +83,22 @@ func startSender(p process) (func(context.Context) error, error) {
 		return nil, err
 	}
 	return s.Run, nil
+}
+
+// machines are who opens and clicks in readers' place.
+func (c *Collector) machines() (*machine.Machines, error) {
+	if c.Machines == "" {
+		return machine.Shipped(), nil
+	}
+	text, err := os.ReadFile(c.Machines)
+	if err != nil {
+		return nil, fmt.Errorf("collector.machines: %w", err)
+	}
+	m, err := machine.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("collector.machines: %s: %w", c.Machines, err)
+	}
+	return m, nil
 }
 
 // keys are what signs links.

@@ -51,6 +51,8 @@ func (s *Station) routes() http.Handler {
 	handle("GET /c/{token}", "/c/", s.serveClick)
 	handle("GET /u/{token}", "/u/", s.serveUnsubscribePage)
 	handle("POST /u/{token}", "/u/", s.serveUnsubscribe)
+	handle("GET /p/{token}", "/p/", s.servePreferencesPage)
+	handle("POST /p/{token}", "/p/", s.servePreferences)
 	return s.brief(mux)
 }
 

@@ -2,7 +2,7 @@
 // their mail becomes events.
 //
 //	storefront ─ POST /v1/batch, track, identify, page … ─┐
-//	inbox ─ GET /o/… /c/…  POST /u/… ─────────────────────┴▶ collector ─▶ events
+//	inbox ─ GET /o/… /c/…  POST /u/… /p/… ────────────────┴▶ collector ─▶ events
 //	shop ─ POST /v1/catalog ───────────────────────────────▶ collector ─▶ catalog
 //
 // The API is Segment's, with the short paths of its browser client (/v1/t, /v1/b
@@ -20,8 +20,13 @@
 //
 // A click is redirected whether Kafka is there or not. Its event, like that of
 // an opened mail, waits in a buffer of its own; what does not fit, or is still
-// there when the station ends, is lost and counted. Only a POST unsubscribes:
-// what scans mails follows links, and does not press buttons.
+// there when the station ends, is lost and counted. Before that it waits two
+// seconds to be judged: package machine says what is a machine's, and whoever
+// follows every link of a mail is one. A crash loses what waits, and a scanner
+// that is spread over several collectors shows each of them less of itself.
+//
+// Only a POST unsubscribes, or chooses what mails somebody gets: what scans mails
+// follows links, and does not press buttons.
 //
 // Not obvious: the calls of one customer keep their order. A body's events are
 // appended one after the other by one idempotent producer, or not at all: room
@@ -48,6 +53,7 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/sync/semaphore"
 
+	"segue/processors/collector/machine"
 	"segue/processors/collector/segment"
 	"segue/processors/stream"
 	"segue/schemas"
@@ -72,6 +78,8 @@ type Config struct {
 	// SigningSecrets are of keys whose calls must be signed, as servers can.
 	SigningSecrets map[string]string
 	Links          link.Keys
+	// Machines are who opens and clicks in readers' place; default: the shipped list.
+	Machines *machine.Machines
 	// Clock stamps events; default: the machine's.
 	Clock stream.Clock
 	// AckTimeout is how long a call waits for Kafka; default 10s, at least 1s.
@@ -105,6 +113,9 @@ const maxClickBytes = 32 << 20
 func (c *Config) complete() error {
 	if c.Clock == nil {
 		c.Clock = stream.RealClock{}
+	}
+	if c.Machines == nil {
+		c.Machines = machine.Shipped()
 	}
 	if c.AckTimeout == 0 {
 		c.AckTimeout = 10 * time.Second
@@ -164,6 +175,7 @@ type Station struct {
 	// client, so that neither takes the other's place while Kafka is away.
 	calls, clicks *kgo.Client
 	room          *semaphore.Weighted
+	unjudged      *unjudged
 	pending       atomic.Int64
 	promises      sync.WaitGroup // of the same events
 	connections   atomic.Int64
@@ -202,7 +214,7 @@ func New(c Config) (*Station, error) {
 	}
 	s := &Station{config: c, topic: c.Prefix + schemas.Events, catalog: c.Prefix + schemas.Catalog,
 		writeKeys: newSources(c.WriteKeys), catalogKeys: newSources(c.CatalogKeys),
-		debug: newDebug(), room: semaphore.NewWeighted(c.MaxInFlightBytes)}
+		debug: newDebug(), room: semaphore.NewWeighted(c.MaxInFlightBytes), unjudged: newUnjudged(c.Machines, c.Clock, c.MaxClicks)}
 	var err error
 	if s.calls, err = s.producer(kgo.MaxBufferedRecords(math.MaxInt32)); err != nil {
 		return nil, err
@@ -248,8 +260,11 @@ func (s *Station) producer(more ...kgo.Opt) (*kgo.Client, error) {
 // Addr is where the station listens.
 func (s *Station) Addr() net.Addr { return s.listener.Addr() }
 
-// Pending is how many events Kafka has not acknowledged yet.
-func (s *Station) Pending() int { return int(s.pending.Load()) }
+// Pending is how many events Kafka has not acknowledged yet, without the clicks
+// that wait to be judged until a later instant.
+func (s *Station) Pending() int {
+	return s.unjudged.waited() + int(s.pending.Load())
+}
 
 // Run answers until ctx ends; then it takes nothing new and finishes what it
 // has, for as long as a call may take.
@@ -259,6 +274,9 @@ func (s *Station) Run(ctx context.Context) error {
 	reached, stop := context.WithCancel(ctx)
 	found := make(chan struct{})
 	go func() { defer close(found); s.findKafka(reached) }()
+	judging, judge := context.WithCancel(context.WithoutCancel(ctx))
+	judged := make(chan struct{})
+	go func() { defer close(judged); s.unjudged.run(judging, s.appendEngagement) }()
 
 	var failed error
 	select {
@@ -275,6 +293,8 @@ func (s *Station) Run(ctx context.Context) error {
 		s.config.Log.Warn("calls were cut off", "cause", err)
 		_ = s.server.Close()
 	}
+	judge()
+	<-judged
 	s.flush(last)
 	return failed
 }

@@ -114,7 +114,8 @@ func FuzzToken(f *testing.F) {
 		for _, call := range []struct {
 			method, before, after string
 			kind                  link.Kind
-		}{{"GET", "/o/", ".gif", link.Open}, {"GET", "/c/", "", link.Click}, {"GET", "/u/", "", link.Unsubscribe}, {"POST", "/u/", "", link.Unsubscribe}} {
+		}{{"GET", "/o/", ".gif", link.Open}, {"GET", "/c/", "", link.Click}, {"GET", "/u/", "", link.Unsubscribe}, {"POST", "/u/", "", link.Unsubscribe},
+			{"GET", "/p/", "", link.Unsubscribe}, {"POST", "/p/", "", link.Unsubscribe}} {
 			l, invalid := keys.Verify(call.kind, token)
 			if invalid == nil && call.method == "POST" {
 				continue

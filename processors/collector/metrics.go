@@ -13,6 +13,7 @@ type metrics struct {
 	bytes      prometheus.Counter
 	ack        prometheus.Histogram
 	clicksLost prometheus.Counter
+	machines   *prometheus.CounterVec // kind, machine
 }
 
 func newMetrics(to prometheus.Registerer, pending func() float64) metrics {
@@ -30,8 +31,10 @@ func newMetrics(to prometheus.Registerer, pending func() float64) metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		clicksLost: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "segue_collector_clicks_lost_total", Help: "Opens and clicks that were answered and whose event is lost."}),
+		machines: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "segue_collector_machine_engagements_total", Help: "Opens and clicks that were a machine's, by what it is or was known by."}, []string{"kind", "machine"}),
 	}
-	to.MustRegister(m.requests, m.events, m.products, m.bytes, m.ack, m.clicksLost,
+	to.MustRegister(m.requests, m.events, m.products, m.bytes, m.ack, m.clicksLost, m.machines,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "segue_collector_pending_events", Help: "Events that Kafka has not acknowledged yet."}, pending))
 	return m
