@@ -457,9 +457,14 @@ type Outcome struct {
 	Instance   string                 `protobuf:"bytes,5,opt,name=instance,proto3" json:"instance,omitempty"`
 	Reason     string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The last answer of the mail server, if one answered.
-	SmtpReply     string `protobuf:"bytes,7,opt,name=smtp_reply,json=smtpReply,proto3" json:"smtp_reply,omitempty"`
-	Playbook      string `protobuf:"bytes,8,opt,name=playbook,proto3" json:"playbook,omitempty"`
-	Message       string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	SmtpReply string `protobuf:"bytes,7,opt,name=smtp_reply,json=smtpReply,proto3" json:"smtp_reply,omitempty"`
+	Playbook  string `protobuf:"bytes,8,opt,name=playbook,proto3" json:"playbook,omitempty"`
+	Message   string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
+	// Of bounced: this mail could not be delivered, but the address may work. A
+	// number of them makes an address one that does not.
+	Soft bool `protobuf:"varint,10,opt,name=soft,proto3" json:"soft,omitempty"`
+	// Of bounced: which address; absent: the one the customer has.
+	Address       string `protobuf:"bytes,11,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -553,6 +558,20 @@ func (x *Outcome) GetPlaybook() string {
 func (x *Outcome) GetMessage() string {
 	if x != nil {
 		return x.Message
+	}
+	return ""
+}
+
+func (x *Outcome) GetSoft() bool {
+	if x != nil {
+		return x.Soft
+	}
+	return false
+}
+
+func (x *Outcome) GetAddress() string {
+	if x != nil {
+		return x.Address
 	}
 	return ""
 }
@@ -717,7 +736,7 @@ const file_delivery_proto_rawDesc = "" +
 	"\x06Cancel\x12\x1f\n" +
 	"\vdelivery_id\x18\x01 \x01(\tR\n" +
 	"deliveryId\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xac\x03\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xda\x03\n" +
 	"\aOutcome\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.segue.v1.Outcome.KindR\x04kind\x12\x1f\n" +
 	"\vdelivery_id\x18\x02 \x01(\tR\n" +
@@ -729,7 +748,10 @@ const file_delivery_proto_rawDesc = "" +
 	"\n" +
 	"smtp_reply\x18\a \x01(\tR\tsmtpReply\x12\x1a\n" +
 	"\bplaybook\x18\b \x01(\tR\bplaybook\x12\x18\n" +
-	"\amessage\x18\t \x01(\tR\amessage\"\x9c\x01\n" +
+	"\amessage\x18\t \x01(\tR\amessage\x12\x12\n" +
+	"\x04soft\x18\n" +
+	" \x01(\bR\x04soft\x12\x18\n" +
+	"\aaddress\x18\v \x01(\tR\aaddress\"\x9c\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04SENT\x10\x01\x12\n" +

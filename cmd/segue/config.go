@@ -28,6 +28,7 @@ type Config struct {
 	Topics    Topics    `koanf:"topics"`
 	Links     Links     `koanf:"links"`
 	Collector Collector `koanf:"collector"`
+	Returns   Returns   `koanf:"returns"`
 	Customer  Customer  `koanf:"customer"`
 	Sender    Sender    `koanf:"sender"`
 	Admin     Admin     `koanf:"admin"`
@@ -260,6 +261,10 @@ func (c *Config) Validate() (wrong []invalid) {
 			"secrets of keys of collector.write_keys or collector.catalog_keys")
 	}
 	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
+	check(c.Returns.Listen == "" || isAddress(c.Returns.Listen), "returns.listen", c.Returns.Listen, "host:port, or nothing")
+	for _, a := range c.Returns.Complaints {
+		check(isMailAddress(a), "returns.complaints", a, "an address such as complaints@shop.example, each")
+	}
 	check(c.Customer.Dir != "", "customer.dir", c.Customer.Dir, "a folder")
 	check(c.Customer.Memory >= minMemory, "customer.memory", c.Customer.Memory, minMemory.String()+" or more")
 	address("sender.smtp.address", c.Sender.SMTP.Address)

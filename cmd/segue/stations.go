@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"segue/processors/collector"
 	"segue/processors/collector/machine"
+	"segue/processors/collector/returns"
 	"segue/processors/customer"
 	"segue/processors/sender"
 	"segue/processors/stream"
@@ -33,8 +36,12 @@ func startCollector(p process) (func(context.Context) error, error) {
 	if err = errors.Join(err, errMachines); err != nil {
 		return nil, err
 	}
+	office, err := startReturns(p, keys)
+	if err != nil {
+		return nil, err
+	}
 	s, err := collector.New(collector.Config{
-		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys, Machines: machines,
+		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys, Machines: machines, Returns: office,
 		SigningSecrets: p.Collector.SigningSecrets, MaxInFlightBytes: int64(p.Collector.MaxInFlight),
 		Kafka: p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
@@ -43,7 +50,24 @@ func startCollector(p process) (func(context.Context) error, error) {
 	}
 	p.serveDebug(s.ServeDebug)
 	p.log.Info("collecting", "url", "http://"+s.Addr().String())
-	return s.Run, nil
+	return func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return s.Run(ctx) })
+		group.Go(func() error { return office.Run(ctx) })
+		return group.Wait()
+	}, nil
+}
+
+// startReturns takes bounces and complaints, beside the collector and over its HTTP.
+func startReturns(p process, keys link.Keys) (*returns.Office, error) {
+	hooks, err := p.Returns.webhooks()
+	if err != nil {
+		return nil, err
+	}
+	return returns.New(returns.Config{
+		Kafka: p.kafka, Prefix: p.Prefix, Links: keys, Webhooks: hooks, Listen: p.Returns.Listen, Complaints: p.Returns.Complaints,
+		Maildir: p.Returns.Maildir, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics,
+	})
 }
 
 func startCustomer(p process) (func(context.Context) error, error) {

@@ -53,6 +53,9 @@ func (s *Station) routes() http.Handler {
 	handle("POST /u/{token}", "/u/", s.serveUnsubscribe)
 	handle("GET /p/{token}", "/p/", s.servePreferencesPage)
 	handle("POST /p/{token}", "/p/", s.servePreferences)
+	if s.config.Returns != nil {
+		handle("POST /v1/returns/{provider}", "/v1/returns/", s.config.Returns.ServeHTTP)
+	}
 	return s.brief(mux)
 }
 

@@ -92,6 +92,8 @@ type Config struct {
 	MaxConnections int
 	// MaxClicks bounds the opens and clicks that wait for Kafka; default 10000.
 	MaxClicks int
+	// Returns takes POST /v1/returns/PROVIDER: what became of mails; nil: nobody.
+	Returns http.Handler
 
 	Log     *slog.Logger
 	Metrics prometheus.Registerer

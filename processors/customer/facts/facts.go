@@ -287,8 +287,10 @@ func (b book) outcome(o *schemas.Outcome) {
 		count(&b.p.Sent, b.at)
 		b.pb.RecordSent(b.p, b.at, b.now)
 	case schemas.Outcome_BOUNCED:
-		bounced(b.p, b.p.Email)
-		suppress(b.p)
+		if address := cmp.Or(o.GetAddress(), b.p.Email); address != "" && len(address) <= maxEmail && !o.GetSoft() {
+			bounced(b.p, address)
+			suppress(b.p)
+		}
 	case schemas.Outcome_COMPLAINED:
 		b.p.Suppressed = complained
 	}

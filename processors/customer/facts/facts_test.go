@@ -117,6 +117,19 @@ func TestABounceIsOfTheAddress(t *testing.T) {
 	if p.Suppressed != "" {
 		t.Errorf("another address: %q, want none", p.Suppressed)
 	}
+	// A mail comes back days later, from where it was sent.
+	fold(p, now, now, &schemas.Outcome{Kind: schemas.Outcome_BOUNCED, Address: "ada@example.net"})
+	if p.Suppressed != "" {
+		t.Errorf("an address of before came back: %q, want none", p.Suppressed)
+	}
+	fold(p, now, now, &schemas.Outcome{Kind: schemas.Outcome_BOUNCED, Address: "ada@example.org", Soft: true})
+	if p.Suppressed != "" {
+		t.Errorf("a full mailbox: %q, want none", p.Suppressed)
+	}
+	fold(p, now, now, &schemas.Outcome{Kind: schemas.Outcome_BOUNCED, Address: "Ada@example.org"})
+	if p.Suppressed != "bounced" {
+		t.Errorf("it came back: %q, want bounced", p.Suppressed)
+	}
 }
 
 func TestLateIdentifyFillsGaps(t *testing.T) {
