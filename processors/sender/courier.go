@@ -160,7 +160,7 @@ func (c *courier) send(ctx context.Context, m mail.Message) (result, error) {
 	w, err := c.client.Data()
 	if err = c.conn.whole(err); err == nil {
 		c.conn.SetDeadline(time.Now().Add(c.smtp.Timeout))
-		_, err = w.Write(m.Raw)
+		_, err = w.Write(append([]byte(c.relay.mark(m.From)), m.Raw...))
 	}
 	if err != nil {
 		return c.refusal(fmt.Errorf("data: %w", err))
