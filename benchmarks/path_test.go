@@ -93,7 +93,7 @@ func TestPathInVirtualTime(t *testing.T) {
 		}
 		applyPlaybook(t, client, 2)
 
-		shopper := shopper{t, &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}}
+		shopper := shopper{t, &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}, "ada"}
 		shopper.call("identify", `"traits":{"email":"ada@shop.example","firstName":"Ada","timezone":"Europe/London"}`)
 		shopper.track("Subscribed", `{}`)
 		time.Sleep(time.Hour)
@@ -186,10 +186,11 @@ func outcomes(t *testing.T, kafka []kgo.Opt) string {
 	}
 }
 
-// shopper calls the front door as Ada.
+// shopper calls the front door.
 type shopper struct {
 	t      *testing.T
 	client *http.Client
+	id     string
 }
 
 func (s shopper) track(event, properties string) {
@@ -198,7 +199,7 @@ func (s shopper) track(event, properties string) {
 
 func (s shopper) call(kind, fields string) {
 	s.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:8080/v1/"+kind, strings.NewReader(`{"userId":"ada",`+fields+`}`))
+	request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:8080/v1/"+kind, strings.NewReader(fmt.Sprintf(`{"userId":%q,%s}`, s.id, fields)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -215,8 +216,16 @@ func (s shopper) call(kind, fields string) {
 
 // mailbox is an SMTP server that notes when which mail came.
 type mailbox struct {
-	mu  sync.Mutex
-	got []string
+	mu    sync.Mutex
+	got   []string
+	paths map[string]string // of the last mail to each
+}
+
+// from is the return path of the last mail to an address.
+func (m *mailbox) from(to string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.paths[to]
 }
 
 func (m *mailbox) want(t *testing.T, want ...string) {
@@ -231,11 +240,14 @@ func (m *mailbox) want(t *testing.T, want ...string) {
 func (m *mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{mailbox: m}, nil }
 
 type session struct {
-	mailbox *mailbox
-	to      string
+	mailbox  *mailbox
+	from, to string
 }
 
-func (s *session) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	s.from = from
+	return nil
+}
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.to = to
@@ -249,6 +261,10 @@ func (s *session) Data(r io.Reader) error {
 	s.mailbox.mu.Lock()
 	defer s.mailbox.mu.Unlock()
 	s.mailbox.got = append(s.mailbox.got, time.Now().UTC().Format("Mon 15:04")+" "+s.to)
+	if s.mailbox.paths == nil {
+		s.mailbox.paths = map[string]string{}
+	}
+	s.mailbox.paths[s.to] = s.from
 	return nil
 }
 
