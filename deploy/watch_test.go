@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"segue/processors/collector"
+	"segue/processors/collector/returns"
 	"segue/processors/customer"
 	"segue/processors/sender"
 	"segue/schemas"
@@ -79,7 +80,7 @@ func said(f metricsql.LabelFilter, value, code string) bool {
 	case "outcome":
 		_, ok := schemas.Outcome_Kind_value[strings.ToUpper(strings.ReplaceAll(value, "-", "_"))]
 		return ok
-	case "phase", "result":
+	case "phase", "result", "what":
 		return strings.Contains(code, strconv.Quote(value))
 	}
 	return true
@@ -142,7 +143,8 @@ func measured(t *testing.T) map[string][]string {
 	_, errCollector := collector.New(collector.Config{Listen: "127.0.0.1:0", Metrics: listed})
 	_, errCustomer := customer.New(customer.Config{Instance: "a", Dir: dir, Metrics: listed})
 	_, errSender := sender.New(sender.Config{Instance: "a", SMTP: sender.SMTP{Addr: "127.0.0.1:25"}, PublicURL: "https://t.shop.example", Metrics: listed})
-	for _, err := range []error{errCollector, errCustomer, errSender} {
+	_, errReturns := returns.New(returns.Config{Metrics: listed})
+	for _, err := range []error{errCollector, errCustomer, errSender, errReturns} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +265,7 @@ func TestRunbookIsTrue(t *testing.T) {
 // sources is the code that runs, as one text.
 func sources(t *testing.T) string {
 	var all strings.Builder
-	for _, pattern := range []string{"../processors/*/*.go", "../state/*.go"} {
+	for _, pattern := range []string{"../processors/*/*.go", "../processors/*/*/*.go", "../state/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

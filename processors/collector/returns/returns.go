@@ -101,7 +101,7 @@ type Office struct {
 	// handling bounds what is in hand.
 	handling chan struct{}
 
-	told *prometheus.CounterVec // by, what
+	told *prometheus.CounterVec // way, what
 }
 
 const (
@@ -116,7 +116,7 @@ func New(c Config) (*Office, error) {
 	c.complete()
 	o := &Office{Config: c, handling: make(chan struct{}, maxInHand), listener: c.Listener,
 		told: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "segue_returns_total", Help: "What came back, by who told of it and what became of it."}, []string{"by", "what"})}
+			Name: "segue_returns_total", Help: "What came back, by the way it came and what became of it."}, []string{"way", "what"})}
 	opts := append(append([]kgo.Opt{}, c.Kafka...),
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -227,10 +227,10 @@ func (o *Office) begin(ctx context.Context) bool {
 
 func (o *Office) end() { <-o.handling }
 
-func (o *Office) count(by, what string) { o.told.WithLabelValues(by, what).Inc() }
+func (o *Office) count(way, what string) { o.told.WithLabelValues(way, what).Inc() }
 
 // bring appends the outcomes of what came back, and returns once Kafka has them.
-func (o *Office) bring(ctx context.Context, by string, all []Return) error {
+func (o *Office) bring(ctx context.Context, way string, all []Return) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.AckTimeout)
 	defer cancel()
 	var records []*kgo.Record
@@ -241,8 +241,8 @@ func (o *Office) bring(ctx context.Context, by string, all []Return) error {
 			return err
 		}
 		if d == nil {
-			o.count(by, "nobody's")
-			o.Log.Warn("a mail came back and names no delivery of ours", "by", by, "what", r.Kind.label(), "address", r.Address)
+			o.count(way, "nobody's")
+			o.Log.Warn("a mail came back and names no delivery of ours", "way", way, "what", r.Kind.label(), "address", r.Address)
 			continue
 		}
 		now := o.Clock.Now()
@@ -254,7 +254,7 @@ func (o *Office) bring(ctx context.Context, by string, all []Return) error {
 		return fmt.Errorf("append to %s%s: %w", o.Prefix, schemas.Events, err)
 	}
 	for _, kind := range kinds {
-		o.count(by, kind.label())
+		o.count(way, kind.label())
 	}
 	return nil
 }
