@@ -379,7 +379,7 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		e.Body = &schemas.Event_Forget{Forget: &schemas.Forget{}}
 	case "bounced", "complained":
 		kind := schemas.Outcome_Kind(schemas.Outcome_Kind_value[strings.ToUpper(words[1])])
-		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: kind}}
+		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: kind, Address: args["email"], Soft: args["soft"] != ""}}
 	case "bounced_elsewhere", "spam_elsewhere":
 		e.Body = &schemas.Event_Rejection{Rejection: &schemas.Rejection{Spam: words[1] == "spam_elsewhere", Address: args["email"]}}
 	case "opened", "clicked":

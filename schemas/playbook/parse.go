@@ -107,7 +107,7 @@ func (d *document) limits(pb *Playbook, e entry) {
 	if e.node == nil {
 		return
 	}
-	f := e.fields("quiet_hours", "at_most", "holdout")
+	f := e.fields("quiet_hours", "at_most", "holdout", "soft_bounces")
 	if f["quiet_hours"].node != nil {
 		pb.Limits.Quiet = f["quiet_hours"].quiet()
 	}
@@ -120,6 +120,9 @@ func (d *document) limits(pb *Playbook, e entry) {
 	}
 	if f["holdout"].node != nil {
 		pb.Limits.Holdout = f["holdout"].percent(0, 100, "a share of customers such as 5%, less than 100%")
+	}
+	if f["soft_bounces"].node != nil {
+		pb.Limits.SoftBounces = f["soft_bounces"].softBounces()
 	}
 }
 

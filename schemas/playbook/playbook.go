@@ -84,6 +84,26 @@ type Limits struct {
 	Quiet   *Quiet
 	AtMost  []Cap
 	Holdout float64 // share of customers, in [0, 1), that get nothing
+	// SoftBounces are how many make an address one that does not work. Zero: DefaultSoftBounces.
+	SoftBounces SoftBounces
+}
+
+// SoftBounces are N mails that an address did not take within a time, in
+// milliseconds, and nobody who opened or clicked one since.
+type SoftBounces struct {
+	N      int
+	Within int64
+}
+
+// DefaultSoftBounces hold where a playbook says nothing.
+var DefaultSoftBounces = SoftBounces{N: 5, Within: 30 * 86_400_000}
+
+// Softly is how many soft bounces make an address one that does not work.
+func (pb *Playbook) Softly() SoftBounces {
+	if pb == nil || pb.Limits.SoftBounces.N == 0 {
+		return DefaultSoftBounces
+	}
+	return pb.Limits.SoftBounces
 }
 
 // Quiet hours, in minutes of the customer's local day. From > To: over midnight.

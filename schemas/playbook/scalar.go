@@ -25,20 +25,24 @@ func (e entry) span() int64 {
 	if s == "" {
 		return 0
 	}
-	var ms int64
+	switch ms := millis(s); {
+	case ms <= 0:
+		e.fail(brief(s), want)
+	case ms > maxSpan:
+		e.fail(brief(s), "at most ten years")
+	default:
+		return ms
+	}
+	return 0
+}
+
+// millis reads a length of time; 0: it is none.
+func millis(s string) (ms int64) {
 	if m := spans.FindStringSubmatch(s); m != nil {
 		for i, unit := range []int64{7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000} {
 			n, _ := strconv.ParseInt(m[i+1], 10, 64)
 			ms += n * unit
 		}
-	}
-	switch {
-	case ms <= 0:
-		e.fail(brief(s), want)
-		return 0
-	case ms > maxSpan:
-		e.fail(brief(s), "at most ten years")
-		return 0
 	}
 	return ms
 }
@@ -103,6 +107,32 @@ func (e entry) atMost() Cap {
 		return Cap{}
 	}
 	return Cap{N: n, Per: Period(slices.Index(periods, m[2]))}
+}
+
+var softBounces = regexp.MustCompile(`^([1-9]\d{0,3}) within (.+)$`)
+
+// softBounces reads how many soft bounces are too many, such as 5 within 30d.
+func (e entry) softBounces() SoftBounces {
+	const want = "a number and a length of time such as 5 within 30d"
+	s := e.text(want)
+	m := softBounces.FindStringSubmatch(s)
+	if m == nil {
+		if s != "" {
+			e.fail(brief(s), want)
+		}
+		return SoftBounces{}
+	}
+	n, _ := strconv.Atoi(m[1])
+	within := millis(m[2])
+	switch {
+	case within <= 0 || within > maxSpan:
+		e.fail(brief(s), want)
+		return SoftBounces{}
+	case n > profile.MaxSoftBounces: // no more are remembered
+		e.fail(brief(s), fmt.Sprintf("at most %d", profile.MaxSoftBounces))
+		return SoftBounces{}
+	}
+	return SoftBounces{N: n, Within: within}
 }
 
 // periods are the names of Day, Week and Month.

@@ -222,6 +222,9 @@ func (c *coder) profile(p *Profile) {
 		c.number(&p.MachineOpens)
 		c.number(&p.MachineClicks)
 		c.preferences(&p.Preferences)
+		for i := range list(c, &p.SoftBounces) {
+			c.instant(&p.SoftBounces[i])
+		}
 	}
 }
 
@@ -506,6 +509,7 @@ func Size(p *Profile) int {
 	for _, id := range p.Tickets.Open {
 		n += len(id)
 	}
+	n += 8 * len(p.SoftBounces)
 	if x := p.Preferences; x != nil {
 		n += 128
 		for _, stopped := range [][]string{x.Stopped, x.Before.Stopped} {

@@ -32,7 +32,7 @@ func ada() *Profile {
 		Mails:    []Mail{{"d1", t + 3_600_000}},
 		Series:   []Series{{Need: 42, Count: 2, Points: []Point{{t + 8, 1, 12_500_000}}}},
 		Seen:     []Seen{{0xfeedface, t + 9}}, SeenOverflow: 1, Playbook: "alder@0123456789ab", Next: t + 90_000_000,
-		MachineOpens: 3, MachineClicks: 2,
+		MachineOpens: 3, MachineClicks: 2, SoftBounces: []int64{t + 3, t + 9},
 		Preferences: &Preferences{Choice{Weekly, []string{"news"}, t + 30*86_400_000}, t + 9, 0xdecade, Choice{Monthly, []string{"baskets"}, t + 8}, true, Subscribed},
 	}
 }
@@ -53,7 +53,7 @@ func TestEarlierFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ada()
-	want.MachineOpens, want.MachineClicks, want.Preferences = 0, 0, nil
+	want.MachineOpens, want.MachineClicks, want.Preferences, want.SoftBounces = 0, 0, nil, nil
 	if got, err := Decode(b); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("Decode of format 1 = %+v, %v, want %+v", got, err, want)
 	}

@@ -26,6 +26,8 @@ const (
 	MaxBounced = 4
 	// MaxStopped topics a customer can stop.
 	MaxStopped = 32
+	// MaxSoftBounces in a row are remembered.
+	MaxSoftBounces = 16
 	// MaxText and MaxURL are bytes: a profile must fit a record.
 	MaxText = 128
 	MaxURL  = 512
@@ -86,6 +88,9 @@ type Profile struct {
 	// MachineOpens and MachineClicks are what Opened and Clicked leave out:
 	// proxies and scanners did it.
 	MachineOpens, MachineClicks int64
+	// SoftBounces are when mails to Email came back that it may take another time,
+	// oldest first, since it was last known to work.
+	SoftBounces []int64
 	// Preferences are nil until something is chosen. They are replaced, never
 	// changed.
 	Preferences *Preferences

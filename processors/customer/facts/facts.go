@@ -201,7 +201,10 @@ func (b book) identify(i *schemas.Identify) {
 		}
 	}
 	if len(i.GetEmail()) <= maxEmail {
-		set(&p.Email, i.GetEmail())
+		before := p.Email
+		if set(&p.Email, i.GetEmail()); !strings.EqualFold(before, p.Email) {
+			p.SoftBounces = nil
+		}
 	}
 	suppress(p)
 	set(&p.FirstName, text(i.GetFirstName()))
@@ -254,6 +257,7 @@ func (b book) ticket(t *schemas.Ticket) {
 }
 
 func (b book) engagement(e *schemas.Engagement) {
+	b.p.SoftBounces = nil // it was taken, and read
 	switch e.GetKind() {
 	case schemas.Engagement_OPENED:
 		count(&b.p.Opened, b.at)
@@ -287,9 +291,14 @@ func (b book) outcome(o *schemas.Outcome) {
 		count(&b.p.Sent, b.at)
 		b.pb.RecordSent(b.p, b.at, b.now)
 	case schemas.Outcome_BOUNCED:
-		if address := cmp.Or(o.GetAddress(), b.p.Email); address != "" && len(address) <= maxEmail && !o.GetSoft() {
+		address := cmp.Or(o.GetAddress(), b.p.Email)
+		switch {
+		case address == "" || len(address) > maxEmail:
+		case !o.GetSoft():
 			bounced(b.p, address)
 			suppress(b.p)
+		case strings.EqualFold(address, b.p.Email):
+			softly(b.p, b.pb, b.at)
 		}
 	case schemas.Outcome_COMPLAINED:
 		b.p.Suppressed = complained
@@ -313,6 +322,23 @@ const complained = "complained"
 func bounced(p *profile.Profile, address string) {
 	p.Bounced = append(slices.DeleteFunc(p.Bounced, func(a string) bool { return strings.EqualFold(a, address) }), address)
 	p.Bounced = p.Bounced[max(0, len(p.Bounced)-profile.MaxBounced):]
+}
+
+// softly notes that Email did not take mails at these instants. Too many in a row
+// are as good as one that was hard.
+func softly(p *profile.Profile, pb *playbook.Playbook, at ...int64) {
+	for _, x := range at {
+		p.SoftBounces = insert(p.SoftBounces, x, func(x int64) int64 { return x }, profile.MaxSoftBounces)
+	}
+	limit := pb.Softly()
+	if n := len(p.SoftBounces); n > 0 {
+		last := p.SoftBounces[n-1]
+		p.SoftBounces = slices.DeleteFunc(p.SoftBounces, func(x int64) bool { return x <= last-limit.Within })
+	}
+	if len(p.SoftBounces) >= limit.N {
+		bounced(p, p.Email)
+		suppress(p)
+	}
 }
 
 // suppress says why no mail may go out, the gravest first. Nothing undoes a

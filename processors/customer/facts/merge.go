@@ -51,6 +51,9 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	for _, address := range from.Bounced {
 		bounced(p, address)
 	}
+	if strings.EqualFold(p.Email, from.Email) {
+		softly(p, pb, from.SoftBounces...)
+	}
 	if from.Suppressed == complained {
 		p.Suppressed = complained
 	}
@@ -198,6 +201,9 @@ func clamp(p *profile.Profile, now int64) {
 	}
 	for i := range p.Seen {
 		at(&p.Seen[i].At)
+	}
+	for i := range p.SoftBounces {
+		at(&p.SoftBounces[i])
 	}
 	if p.Preferences != nil {
 		at(&p.Preferences.At)
