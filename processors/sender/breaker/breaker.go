@@ -106,6 +106,9 @@ func (c *Counter) Take(at int64, o *schemas.Outcome) bool {
 		}
 		n.HandedOver, n.Bounced = 1, 1
 	case schemas.Outcome_BOUNCED:
+		if o.GetSoft() {
+			return false // the address may take another mail
+		}
 		n.Bounced = 1
 	case schemas.Outcome_COMPLAINED:
 		n.Complained = 1

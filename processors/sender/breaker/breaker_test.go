@@ -76,6 +76,7 @@ func TestWhatCounts(t *testing.T) {
 		{&schemas.Outcome{Kind: schemas.Outcome_FAILED, SmtpReply: "5"}, Counts{}},
 		{&schemas.Outcome{Kind: schemas.Outcome_FAILED}, Counts{}},
 		{&schemas.Outcome{Kind: schemas.Outcome_BOUNCED}, Counts{Bounced: 1}},
+		{&schemas.Outcome{Kind: schemas.Outcome_BOUNCED, Soft: true}, Counts{}},
 		{&schemas.Outcome{Kind: schemas.Outcome_COMPLAINED}, Counts{Complained: 1}},
 		{&schemas.Outcome{Kind: schemas.Outcome_IN_DOUBT}, Counts{}},
 		{&schemas.Outcome{Kind: schemas.Outcome_SHADOWED}, Counts{}},
