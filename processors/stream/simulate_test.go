@@ -81,7 +81,8 @@ func everything() []string {
 // A seed is one world: what it prints on failure can be relied on.
 func TestSimulateTwice(t *testing.T) {
 	for seed := range uint64(20) {
-		if simulate(t, seed, false).hash != simulate(t, seed, false).hash {
+		once := simulate(t, seed, false).hash
+		if again := simulate(t, seed, false).hash; again != once {
 			replay(t, seed)
 			t.Fatalf("seed %d: another world the second time", seed)
 		}
