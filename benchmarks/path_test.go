@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 
 	"segue/deploy"
 	"segue/processors/collector"
+	"segue/processors/collector/returns"
 	"segue/processors/customer"
 	"segue/processors/sender"
 	"segue/schemas"
@@ -26,65 +28,97 @@ import (
 	"segue/schemas/playbook"
 )
 
-// A cart is left on Monday at ten. The whole path runs, from the storefront's
-// call over HTTP to mails over SMTP and back to events, on a network, a disk and
-// a clock that are memory: five days in seconds.
+// A cart is left on Monday at ten, and its reminders come, until it is bought.
 func TestPathInVirtualTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		var network kfake.VirtualNetwork
-		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(network.Listen), kfake.GroupMaxSessionTimeout(time.Hour))
-		if err != nil {
-			t.Fatal(err)
+	onMonday(t, func(t *testing.T, s *street) {
+		shopper := shopper{t, s.browser, "ada"}
+		shopper.call("identify", `"traits":{"email":"ada@shop.example","firstName":"Ada","timezone":"Europe/London"}`)
+		shopper.track("Subscribed", `{}`)
+		time.Sleep(time.Hour)
+		shopper.track("Product Added", `{"cart_id":"c1","product_id":"mug","name":"Blue mug","price":12.50,"currency":"GBP","quantity":1}`)
+
+		time.Sleep(61 * time.Minute)
+		s.mails.want(t, "Mon 11:00 ada@shop.example")
+		time.Sleep(24 * time.Hour)
+		s.mails.want(t, "Mon 11:00 ada@shop.example", "Tue 11:00 ada@shop.example")
+
+		// She buys an hour before the third reminder; nothing more comes.
+		time.Sleep(3*24*time.Hour - 2*time.Hour)
+		shopper.track("Order Completed", `{"order_id":"o1","total":12.50,"currency":"GBP","products":[{"product_id":"mug","name":"Blue mug","price":12.50}]}`)
+		time.Sleep(24 * time.Hour)
+		s.mails.want(t, "Mon 11:00 ada@shop.example", "Tue 11:00 ada@shop.example")
+
+		// Virtual time takes the broker's for its own: what was sent is known to the fold.
+		if got := outcomes(t, s.kafka); got != "SENT SENT" {
+			t.Errorf("outcomes in events: got %s, want SENT SENT", got)
 		}
+	})
+}
+
+// street is everything from the storefront's call over HTTP to mails over SMTP and
+// back to events, on a network, a disk and a clock that are memory: days in seconds.
+type street struct {
+	network kfake.VirtualNetwork
+	kafka   []kgo.Opt
+	browser *http.Client // of shoppers, and of providers that call back
+	mails   mailbox
+}
+
+// Where it is reached; mails come to 2525.
+const (
+	front = "127.0.0.1:8080"
+	back  = "127.0.0.1:2526"
+)
+
+// onMonday tells a story that begins at nine in the morning.
+func onMonday(t *testing.T, story func(t *testing.T, s *street)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(street)
+		s.browser = &http.Client{Transport: &http.Transport{DialContext: s.network.DialContext}}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(9092), kfake.ListenFn(s.network.Listen), kfake.GroupMaxSessionTimeout(time.Hour))
+		must(err)
 		defer broker.Close()
 		// What a client does while nothing happens is most of five days.
-		kafka := []kgo.Opt{kgo.SeedBrokers(broker.ListenAddrs()...), kgo.Dialer(network.DialContext), kgo.DisableClientMetrics(),
+		s.kafka = []kgo.Opt{kgo.SeedBrokers(broker.ListenAddrs()...), kgo.Dialer(s.network.DialContext), kgo.DisableClientMetrics(),
 			kgo.FetchMaxWait(10 * time.Minute), kgo.HeartbeatInterval(10 * time.Minute), kgo.SessionTimeout(30 * time.Minute), kgo.MetadataMaxAge(time.Hour)}
-		client, err := kgo.NewClient(append(kafka, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		client, err := kgo.NewClient(append(s.kafka, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+		must(err)
 		defer client.Close()
 		createTopics(t, client, 2)
+		time.Sleep(time.Until(time.Date(2000, 1, 3, 9, 0, 0, 0, time.UTC)))
 
-		// Nine in the morning, a Monday.
-		monday := time.Date(2000, 1, 3, 9, 0, 0, 0, time.UTC)
-		time.Sleep(time.Until(monday))
-
-		var mails mailbox
-		smtpListener, err := network.Listen("tcp", "127.0.0.1:2525")
-		if err != nil {
-			t.Fatal(err)
+		listen := func(at string) net.Listener {
+			l, err := s.network.Listen("tcp", at)
+			must(err)
+			return l
 		}
-		server := smtp.NewServer(&mails)
+		server := smtp.NewServer(&s.mails)
 		server.Domain = "inbox.example"
-		go server.Serve(smtpListener)
+		go server.Serve(listen("127.0.0.1:2525"))
 		defer server.Close()
 
 		keys, err := link.NewKeys("a secret that is long enough")
-		if err != nil {
-			t.Fatal(err)
-		}
-		httpListener, err := network.Listen("tcp", "127.0.0.1:8080")
-		if err != nil {
-			t.Fatal(err)
-		}
-		front, err := collector.New(collector.Config{Listener: httpListener, Kafka: kafka, WriteKeys: map[string]string{"key": "shop"}, Links: keys})
-		if err != nil {
-			t.Fatal(err)
-		}
-		fold, err := customer.New(customer.Config{Kafka: kafka, Instance: "one", Dir: "state", FS: vfs.NewCrashableMem(), Memory: 64 << 20})
-		if err != nil {
-			t.Fatal(err)
-		}
-		post, err := sender.New(sender.Config{Kafka: kafka, Instance: "one", PublicURL: "http://shop.example", Links: keys,
-			SMTP: sender.SMTP{Addr: "127.0.0.1:2525", Dial: network.DialContext}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(err)
+		mailgun, err := returns.Mailgun(signingKey)
+		must(err)
+		office, err := returns.New(returns.Config{Kafka: s.kafka, Links: keys, Listener: listen(back), Webhooks: map[string]returns.Webhook{"mailgun": mailgun}})
+		must(err)
+		door, err := collector.New(collector.Config{Listener: listen(front), Kafka: s.kafka, WriteKeys: map[string]string{"key": "shop"}, Links: keys, Returns: office})
+		must(err)
+		fold, err := customer.New(customer.Config{Kafka: s.kafka, Instance: "one", Dir: "state", FS: vfs.NewCrashableMem(), Memory: 64 << 20})
+		must(err)
+		post, err := sender.New(sender.Config{Kafka: s.kafka, Instance: "one", PublicURL: "http://shop.example", Links: keys, ReturnPath: "bounces@shop.example",
+			SMTP: sender.SMTP{Addr: "127.0.0.1:2525", Dial: s.network.DialContext}})
+		must(err)
+		ctx, cancel := context.WithCancel(t.Context())
 		var stations sync.WaitGroup
-		for _, run := range []func(context.Context) error{front.Run, fold.Run, post.Run} {
+		for _, run := range []func(context.Context) error{door.Run, office.Run, fold.Run, post.Run} {
 			stations.Go(func() {
 				if err := run(ctx); err != nil {
 					t.Error(err)
@@ -92,29 +126,8 @@ func TestPathInVirtualTime(t *testing.T) {
 			})
 		}
 		applyPlaybook(t, client, 2)
-
-		shopper := shopper{t, &http.Client{Transport: &http.Transport{DialContext: network.DialContext}}, "ada"}
-		shopper.call("identify", `"traits":{"email":"ada@shop.example","firstName":"Ada","timezone":"Europe/London"}`)
-		shopper.track("Subscribed", `{}`)
-		time.Sleep(time.Hour)
-		shopper.track("Product Added", `{"cart_id":"c1","product_id":"mug","name":"Blue mug","price":12.50,"currency":"GBP","quantity":1}`)
-
-		time.Sleep(61 * time.Minute)
-		mails.want(t, "Mon 11:00 ada@shop.example")
-		time.Sleep(24 * time.Hour)
-		mails.want(t, "Mon 11:00 ada@shop.example", "Tue 11:00 ada@shop.example")
-
-		// She buys an hour before the third reminder; nothing more comes.
-		time.Sleep(3*24*time.Hour - 2*time.Hour)
-		shopper.track("Order Completed", `{"order_id":"o1","total":12.50,"currency":"GBP","products":[{"product_id":"mug","name":"Blue mug","price":12.50}]}`)
-		time.Sleep(24 * time.Hour)
-		mails.want(t, "Mon 11:00 ada@shop.example", "Tue 11:00 ada@shop.example")
-
-		// Virtual time takes the broker's for its own: what was sent is known to the fold.
-		if got := outcomes(t, kafka); got != "SENT SENT" {
-			t.Errorf("outcomes in events: got %s, want SENT SENT", got)
-		}
-		shopper.client.CloseIdleConnections()
+		story(t, s)
+		s.browser.CloseIdleConnections()
 		cancel()
 		stations.Wait()
 	})
@@ -199,7 +212,7 @@ func (s shopper) track(event, properties string) {
 
 func (s shopper) call(kind, fields string) {
 	s.t.Helper()
-	request, err := http.NewRequest(http.MethodPost, "http://127.0.0.1:8080/v1/"+kind, strings.NewReader(fmt.Sprintf(`{"userId":%q,%s}`, s.id, fields)))
+	request, err := http.NewRequest(http.MethodPost, "http://"+front+"/v1/"+kind, strings.NewReader(fmt.Sprintf(`{"userId":%q,%s}`, s.id, fields)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
