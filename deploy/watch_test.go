@@ -101,8 +101,40 @@ func expressions(t *testing.T) map[string]string {
 }
 
 type panel struct {
-	Title   string
-	Targets []struct{ Expr string }
+	Title, Description string
+	Targets            []struct{ Expr string }
+}
+
+// What is measured and shown nowhere is found by nobody.
+func TestEveryMetricHasItsPanel(t *testing.T) {
+	var shown strings.Builder
+	for _, p := range panels(t) {
+		for _, target := range p.Targets {
+			fmt.Fprintln(&shown, target.Expr)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(listed(t))) {
+		if strings.HasPrefix(name, "segue_") && !regexp.MustCompile(`\b`+name+`(_bucket)?\b`).MatchString(shown.String()) {
+			t.Errorf("no panel shows %s", name)
+		}
+	}
+}
+
+// Whoever is woken finds the panel by the alert's name.
+func TestEveryAlertHasItsPanel(t *testing.T) {
+	var named []string
+	for _, p := range panels(t) {
+		named = append(named, regexp.MustCompile(`Segue\w+`).FindAllString(p.Description, -1)...)
+	}
+	for _, a := range alerts(t) {
+		if !slices.Contains(named, a.Alert) {
+			t.Errorf("no panel's description names %s", a.Alert)
+		}
+		named = slices.DeleteFunc(named, func(name string) bool { return name == a.Alert })
+	}
+	for _, name := range named {
+		t.Errorf("a panel's description names %s, but there is no such alert", name)
+	}
 }
 
 func panels(t *testing.T) []panel {
@@ -133,8 +165,22 @@ func alerts(t *testing.T) (all []alert) {
 	return all
 }
 
-// measured is every metric of a process, with its labels.
+// measured is every series of a process that Prometheus can be asked for, with its labels.
 func measured(t *testing.T) map[string][]string {
+	known := map[string][]string{"up": {"job", "instance"}}
+	for name, labels := range listed(t) {
+		labels = append(labels, "job", "instance", "station")
+		known[name] = labels
+		for _, series := range []string{"_bucket", "_sum", "_count"} {
+			known[name+series] = append(slices.Clip(labels), "le")
+		}
+	}
+	return known
+}
+
+// listed is every metric of a process, with its own labels.
+func listed(t *testing.T) list {
+	t.Helper()
 	listed := list{}
 	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})} {
 		listed.MustRegister(c)
@@ -150,15 +196,7 @@ func measured(t *testing.T) map[string][]string {
 		}
 	}
 	listed["segue_ready"] = nil // of the process, not of a station
-	known := map[string][]string{"up": {"job", "instance"}}
-	for name, labels := range listed {
-		labels = append(labels, "job", "instance", "station")
-		known[name] = labels
-		for _, series := range []string{"_bucket", "_sum", "_count"} {
-			known[name+series] = append(slices.Clip(labels), "le")
-		}
-	}
-	return known
+	return listed
 }
 
 // list is a registry that only notes what it is given: a counter with labels
