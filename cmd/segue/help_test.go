@@ -71,18 +71,21 @@ func TestShownCommandLines(t *testing.T) {
 	}
 }
 
-// Every setting and variable that README names is there.
+// Every setting and variable that README and the runbook name is there.
 func TestShownSettings(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	known := append(names(setting.name), names(setting.env)...)
-	groups := "collector|sender|customer|admin|kafka|links|topics|log"
-	for _, name := range regexp.MustCompile("`((?:"+groups+")\\.[a-z_.]+)|\\b(SEGUE_[A-Z_]+)").FindAllString(string(readme), -1) {
-		name = strings.Trim(name, "`")
-		if !slices.Contains(known, name) && !strings.HasPrefix(name, "SEGUE_TEST_") {
-			t.Errorf("README names %s, which is no setting%s", name, didYouMean(name, known))
+	groups := "collector|returns|sender|customer|admin|kafka|links|topics|log"
+	for _, file := range []string{"README.md", "deploy/runbook.md"} {
+		text, err := os.ReadFile("../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile("`((?:"+groups+")\\.[a-z_.]+)`|\\b(SEGUE_[A-Z_]+)").FindAllString(string(text), -1) {
+			name = strings.Trim(name, "`")
+			group := slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, name+".") })
+			if !group && !slices.Contains(known, name) && !strings.HasPrefix(name, "SEGUE_TEST_") {
+				t.Errorf("%s names %s, which is no setting%s", file, name, didYouMean(name, known))
+			}
 		}
 	}
 }
