@@ -57,7 +57,7 @@ func flagRows(flags *pflag.FlagSet) (rows [][2]string) {
 		if takes != "" {
 			left += " " + takes
 		}
-		if f.DefValue != "" && f.DefValue != "false" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
 			right += " (default " + f.DefValue + ")"
 		}
 		rows = append(rows, [2]string{left, right})

@@ -59,6 +59,7 @@ the other commands find it, and creates the topics by itself.
 collector's last calls, are served at admin.listen.`,
 		Example: `  segue run all --embedded ./data
   segue run collector --brokers kafka-1:9092,kafka-2:9092
+  segue run sender --dry-run                    before the first real mail
   SEGUE_ADMIN_TOKEN=… segue run customer --admin 0.0.0.0:9090 --memory 2GiB`,
 		Args: usage(func(cmd *cobra.Command, args []string) error {
 			_, err := chosen(args)

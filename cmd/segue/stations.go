@@ -22,7 +22,7 @@ import (
 
 // stations are the processors of the path, in its order.
 var stations = []station{
-	{"collector", "HTTP → events, catalog: what shoppers do, opens, clicks, products", startCollector},
+	{"collector", "HTTP, SMTP → events, catalog: what shoppers do, what comes of mails", startCollector},
 	{"customer", "events → segment-changes, deliveries, profiles: the fold", startCustomer},
 	{"sender", "deliveries → SMTP → events: one outcome for each", startSender},
 }
