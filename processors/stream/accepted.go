@@ -89,7 +89,8 @@ func (p *Processor[S, D]) refoldAccepted(ctx context.Context, x *partition[S, D]
 
 // readFormer collects what x put out from where it stands on. None of it is
 // older than its clock, or than the first wake-up that is due: where a refold
-// was cut short, wake-ups are behind the records.
+// was cut short, wake-ups are behind the records. What lies beyond M is not folded
+// again; if there is any, the partition is another's by now.
 func (p *Processor[S, D]) readFormer(ctx context.Context, x *partition[S, D], w *witness[S, D]) error {
 	var v storeView[S, D]
 	first, err := x.fold.next(&v, state.Wake{Due: math.MaxInt64})
@@ -100,7 +101,7 @@ func (p *Processor[S, D]) readFormer(ctx context.Context, x *partition[S, D], w 
 	for _, topic := range append(slices.Clone(p.c.Outputs), p.c.DeadLetters) {
 		err := p.readSince(ctx, p.c.Prefix+topic, since, func(r *kgo.Record) error {
 			at, next, ok, err := readCause(r, p.c.Input, x.id)
-			if err != nil || !ok || at.offset >= 0 && next < x.fold.pos.Next {
+			if err != nil || !ok || at.offset >= 0 && next < x.fold.pos.Next || !x.committed.M.reaches(at, next) {
 				return err
 			}
 			return w.add(x.fold, at, next, topic, r)

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"segue/processors/stream/streamtest"
+	"segue/state"
 )
 
 // wiser is the toy as it decides one version later: of Ada's cart it reminds
@@ -235,6 +236,31 @@ func TestWakeUpsFoldedAgain(t *testing.T) {
 	}
 	if got := w.woken["ada"].record; got != 1 {
 		t.Errorf("the first record that is folded again: got %d, want 1, since that before changes nothing", got)
+	}
+}
+
+// A member that does not know yet that its partition is another's reads what that
+// one has put out since. It is no decision of the version before.
+func TestStepsBeyondAPosition(t *testing.T) {
+	wake := func(due int64) place { return place{offset: -1, wake: state.Wake{Due: due, Key: "ada"}} }
+	m := Position{Next: 20, Frontier: state.Wake{Due: 100, Key: "ada"}}
+	for _, tc := range []struct {
+		name string
+		at   place
+		next int64
+		want bool
+	}{
+		{"the last record", place{offset: 19}, 19, true},
+		{"the next record", place{offset: 20}, 20, false},
+		{"the last wake-up", wake(100), 20, true},
+		{"the next wake-up", wake(101), 20, false},
+		{"one before a customer's own record, ahead of the others", wake(150), 19, true},
+		{"one before the next record", wake(150), 20, false},
+		{"one after it", wake(50), 21, false},
+	} {
+		if got := m.reaches(tc.at, tc.next); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
 	}
 }
 

@@ -55,6 +55,15 @@ func readCause(r *kgo.Record, input string, partition int32) (at place, next int
 	return at, next, err == nil, err
 }
 
+// reaches reports whether a step was taken when p was reached; next is where the
+// next record stood then.
+func (p Position) reaches(at place, next int64) bool {
+	if at.offset >= 0 {
+		return at.offset < p.Next
+	}
+	return next < p.Next || next == p.Next && !p.Frontier.Less(at.wake)
+}
+
 // headerOf returns the first header of that name; "" without one.
 func headerOf(r *kgo.Record, key string) string {
 	for _, h := range r.Headers {
