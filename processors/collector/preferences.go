@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -98,7 +99,7 @@ func again(form url.Values) button {
 // is; not ok: it is no form of that page.
 func chosenIn(form url.Values, l link.Link) (chosen *schemas.Preferences, noted []string, ok bool) {
 	if id := form.Get(undoes); id != "" {
-		return &schemas.Preferences{Undoes: id}, nil, len(id) <= maxID
+		return &schemas.Preferences{Undoes: id}, nil, len(id) <= maxID && utf8.ValidString(id)
 	}
 	p := &schemas.Preferences{}
 	switch form.Get("often") {

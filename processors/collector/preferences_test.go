@@ -112,7 +112,7 @@ func TestNoChoice(t *testing.T) {
 	page := r.preferences("News")
 	for body, want := range map[string]int{
 		"": 200, "often=&topic0=&pause=": 200, "often=daily": 400, "topic0=maybe": 400, "pause=999": 400, "often=%zz": 400,
-		"undoes=" + strings.Repeat("x", maxID+1): 400, "often=week&x=" + strings.Repeat("x", maxForm): 400,
+		"undoes=" + strings.Repeat("x", maxID+1): 400, "undoes=%ff": 400, "often=week&x=" + strings.Repeat("x", maxForm): 400,
 	} {
 		if code, text, _ := r.do("POST", page, body, "Content-Type", forms); code != want || !strings.Contains(text, "Nothing was changed") {
 			t.Errorf("POST %.40s = %d, want %d and a page that says so", body, code, want)
@@ -151,12 +151,17 @@ func TestPagesBelowAPath(t *testing.T) {
 func FuzzPreferences(f *testing.F) {
 	f.Add("often=week&topic0=no&topic1=yes&pause=month", "News\nReminders")
 	f.Add("undoes=x", "")
+	f.Add("undoes=%ff", "")
 	f.Fuzz(func(t *testing.T, form, topics string) {
 		values, err := url.ParseQuery(form)
 		if err != nil {
 			return
 		}
+		topics = strings.ToValidUTF8(topics, "") // as a link's are
 		chosen, noted, ok := chosenIn(values, link.Link{Topics: topics})
+		if ok && chosen != nil {
+			schemas.Encode(chosen) // panics of what fits no event
+		}
 		if !ok && (chosen != nil && chosen.GetUndoes() == "" || noted != nil) {
 			t.Errorf("%q is refused, and chooses %v", form, chosen)
 		}
