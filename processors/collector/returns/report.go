@@ -18,6 +18,10 @@ import (
 // maxParts of a report are read: it has three.
 const maxParts = 16
 
+// maxField is where a field is not continued any more: nothing that long is an
+// answer, and to join its lines takes the square of their number.
+const maxField = 8 << 10
+
 // ReadReport reads a mail: a delivery report (RFC 3464, RFC 6533) or a feedback
 // report (RFC 5965). nil: it tells of nothing that came back, as an answer that
 // somebody is on holiday, or a report that a mail arrived.
@@ -196,7 +200,9 @@ func groups(b []byte) (all []textproto.MIMEHeader, err error) {
 				return nil, fmt.Errorf("line %d: got %.40q, want a field: it continues none", n, line)
 			}
 			values := g[last]
-			values[len(values)-1] += " " + strings.TrimSpace(line)
+			if value := &values[len(values)-1]; len(*value) < maxField {
+				*value += " " + strings.TrimSpace(line)
+			}
 		case !ok || strings.ContainsAny(name, " \t"):
 			return nil, fmt.Errorf("line %d: got %.40q, want a field such as Action: failed", n, line)
 		default:

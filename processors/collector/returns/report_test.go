@@ -41,6 +41,18 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// A stranger's report may continue a field as long as a mail can be.
+func TestEndlessField(t *testing.T) {
+	const field = "Action: failed\r\nFinal-Recipient: rfc822; ada@example.com\r\nDiagnostic-Code: smtp; 550 no"
+	all, err := groups([]byte(field + strings.Repeat("\r\n x", maxBody/4)))
+	if err != nil || len(all) != 1 {
+		t.Fatalf("groups = %d, %v, want one", len(all), err)
+	}
+	if got := len(all[0].Get("Diagnostic-Code")); got < maxField || got > 2*maxField {
+		t.Errorf("got %d bytes of a field that goes on and on, want about %d", got, maxField)
+	}
+}
+
 // What a server gave up says something of the address, or does not.
 func TestGravity(t *testing.T) {
 	for _, test := range []struct {
