@@ -116,7 +116,7 @@ func (s *Station) take(r *http.Request, endpoint string) *taken {
 	if t.source, known = s.writeKeys.of(key); shown && !known {
 		return t.with(unauthorized(shown))
 	}
-	bytes, held, refused := s.read(r)
+	bytes, held, refused := s.read(r, segment.MaxBody)
 	if refused != nil {
 		return t.with(refused)
 	}

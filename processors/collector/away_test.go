@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"net"
@@ -146,23 +147,26 @@ func TestTooMuchAtOnce(t *testing.T) {
 	}
 }
 
-// Who says that much will come, and sends little, holds room for little.
+// Who says that much will come, and sends little, holds room for little, packed
+// or not.
 func TestDawdlersHoldLittle(t *testing.T) {
 	t.Parallel()
 	const all = 4 * segment.MaxBody
 	r := newRig(t, func(c *Config) { c.MaxInFlightBytes = all })
-	for range 20 {
+	for i := range 200 {
 		connection, err := net.Dial("tcp", r.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer connection.Close()
-		fmt.Fprintf(connection, "POST /v1/batch HTTP/1.1\r\nHost: shop\r\nContent-Length: %d\r\n\r\n{", segment.MaxBody)
+		encoding := []string{"identity", "gzip"}[i%2]
+		fmt.Fprintf(connection, "POST /v1/batch HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n", encoding, segment.MaxBody)
+		if line, err := bufio.NewReader(connection).ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" { // it reads now
+			t.Fatalf("dawdler %d: got %q, %v, want to be asked for the body", i+1, line, err)
+		}
 	}
-	for r.connections.Load() < 20 { // they are there
-		runtime.Gosched()
-	}
-	if code, body, _ := r.post("/v1/track", `{"event":"x","userId":"ada"}`); code != 200 {
+	call := `{"batch":[{"type":"track","event":"x","userId":"ada"}],"padding":"` + strings.Repeat("x", 100<<10) + `"}`
+	if code, body, _ := r.post("/v1/batch", call); code != 200 {
 		t.Errorf("got %d %s, want 200", code, body)
 	}
 }

@@ -21,7 +21,7 @@ func (s *Station) takeCatalog(r *http.Request) *taken {
 		}
 		return t.with(unauthorized(shown))
 	}
-	body, held, refused := s.read(r)
+	body, held, refused := s.read(r, segment.MaxBody)
 	if refused != nil {
 		return t.with(refused)
 	}

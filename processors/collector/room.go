@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net"
@@ -8,8 +9,6 @@ import (
 	"sync"
 
 	"golang.org/x/sync/semaphore"
-
-	"segue/processors/collector/segment"
 )
 
 const (
@@ -17,8 +16,8 @@ const (
 	// read one of gzip.
 	callCost  = 4 << 10
 	unzipCost = 44 << 10
-	// maxAtFirst bounds what is taken on the word of Content-Length.
-	maxAtFirst = 64 << 10
+	// atFirst is taken before anything came, whatever Content-Length says.
+	atFirst = 4 << 10
 )
 
 // held is the room that one call has taken.
@@ -47,12 +46,12 @@ func (s *Station) full() *answer {
 	return refusal(http.StatusTooManyRequests, "too much comes at once; send the same again, later")
 }
 
-// read takes room for a body and reads it, decompressed.
-func (s *Station) read(r *http.Request) (_ []byte, _ *held, refused *answer) {
-	tooLarge := refusal(http.StatusRequestEntityTooLarge, "body: got more than %d bytes, want at most that", segment.MaxBody)
+// read takes room for a body of at most limit bytes and reads it, decompressed.
+// What is compressed comes in first: who dawdles holds no room for unzipping.
+func (s *Station) read(r *http.Request, limit int) (_ []byte, _ *held, refused *answer) {
 	encoding := r.Header.Get("Content-Encoding")
-	if r.ContentLength > segment.MaxBody {
-		return nil, nil, tooLarge
+	if r.ContentLength > int64(limit) {
+		return nil, nil, tooLarge(limit)
 	}
 	if encoding != "" && encoding != "identity" && encoding != "gzip" {
 		return nil, nil, refusal(http.StatusUnsupportedMediaType, "Content-Encoding: got %.40q, want gzip or none", encoding)
@@ -63,42 +62,60 @@ func (s *Station) read(r *http.Request) (_ []byte, _ *held, refused *answer) {
 			h.giveBack()
 		}
 	}()
-	cost, from := callCost, io.Reader(r.Body)
-	if encoding == "gzip" {
-		cost += unzipCost
-	}
-	if !h.take(cost) {
+	if !h.take(callCost) {
 		return nil, nil, s.full()
 	}
-	if encoding == "gzip" {
-		unzip, err := gzip.NewReader(io.LimitReader(r.Body, segment.MaxBody+1))
-		if err != nil {
-			return nil, nil, refusal(http.StatusBadRequest, "body: got no gzip, want what Content-Encoding says: %v", err)
-		}
-		from = unzip
+	body, refused := s.readAll(r.Body, h, int(r.ContentLength), limit)
+	if refused == nil && encoding == "gzip" {
+		body, refused = s.unzip(body, h, limit)
 	}
-	var body []byte
-	for more := int(min(max(r.ContentLength, 0), maxAtFirst)) + 1; ; {
+	if refused != nil {
+		return nil, nil, refused
+	}
+	s.metrics.bytes.Add(float64(len(body)))
+	return body, h, nil
+}
+
+func (s *Station) unzip(packed []byte, h *held, limit int) (body []byte, refused *answer) {
+	if !h.take(unzipCost) {
+		return nil, s.full()
+	}
+	from, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, refusal(http.StatusBadRequest, "body: got no gzip, want what Content-Encoding says: %v", err)
+	}
+	return s.readAll(from, h, -1, limit)
+}
+
+// readAll takes room as bytes come. expected is how many there will be; -1: who
+// knows.
+func (s *Station) readAll(from io.Reader, h *held, expected, limit int) (body []byte, refused *answer) {
+	for {
 		if len(body) == cap(body) {
-			if more = max(more, len(body)); !h.take(more) {
-				return nil, nil, s.full()
+			longer := max(2*len(body), atFirst)
+			if expected >= len(body) {
+				longer = min(longer, expected+1) // to see the end
 			}
-			longer := make([]byte, len(body), len(body)+more)
-			copy(longer, body)
-			body = longer
+			if !h.take(longer - len(body)) {
+				return nil, s.full()
+			}
+			body = append(make([]byte, 0, longer), body...)
 		}
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
-		case len(body) > segment.MaxBody:
-			return nil, nil, tooLarge
+		case len(body) > limit:
+			return nil, tooLarge(limit)
 		case err == io.EOF:
-			s.metrics.bytes.Add(float64(len(body)))
-			return body, h, nil
+			return body, nil
 		case err != nil:
-			return nil, nil, refusal(http.StatusBadRequest, "body: read: %v", err)
+			return nil, refusal(http.StatusBadRequest, "body: read: %v", err)
 		}
 	}
+}
+
+func tooLarge(limit int) *answer {
+	return refusal(http.StatusRequestEntityTooLarge, "body: got more than %d bytes, want at most that", limit)
 }
 
 // connection counts those that are open.
