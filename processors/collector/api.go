@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bytes"
 	crypto "crypto/rand"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"segue/processors/collector/returns"
 	"segue/processors/collector/segment"
 )
 
@@ -54,9 +56,21 @@ func (s *Station) routes() http.Handler {
 	handle("GET /p/{token}", "/p/", s.servePreferencesPage)
 	handle("POST /p/{token}", "/p/", s.servePreferences)
 	if s.config.Returns != nil {
-		handle("POST /v1/returns/{provider}", "/v1/returns/", s.config.Returns.ServeHTTP)
+		handle("POST /v1/returns/{provider}", "/v1/returns/", s.serveReturns)
 	}
 	return s.brief(mux)
+}
+
+// serveReturns hands on a call once it is in, and its room with it.
+func (s *Station) serveReturns(w http.ResponseWriter, r *http.Request) {
+	body, held, refused := s.read(r, returns.MaxBody)
+	if refused != nil {
+		refused.write(w)
+		return
+	}
+	defer held.giveBack()
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	s.config.Returns.ServeHTTP(w, r)
 }
 
 // endpoints are the calls of the API, each with the short path of browsers.

@@ -46,7 +46,7 @@ func (o *Office) emptyMaildir(ctx context.Context, maildir string) error {
 		path := filepath.Join(maildir, "new", entry.Name())
 		if info, err := entry.Info(); err != nil || !info.Mode().IsRegular() {
 			continue
-		} else if info.Size() > maxBody {
+		} else if info.Size() > MaxBody {
 			o.count("mail", "unreadable")
 			o.Log.Warn("a mail is too large to be a report", "file", path, "bytes", info.Size())
 		} else if err := o.bringFile(ctx, path); err != nil {

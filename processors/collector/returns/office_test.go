@@ -1,7 +1,9 @@
 package returns
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -255,7 +257,7 @@ func TestRefusedMails(t *testing.T) {
 	if err := r.post(r.path, "Subject: Out of office\r\n\r\nUntil Monday.\r\n"); err != nil {
 		t.Errorf("an answer of a person's: got %v, want it taken and forgotten", err)
 	}
-	if err := r.post(r.path, "Subject: long\r\n\r\n"+strings.Repeat(strings.Repeat("x", 78)+"\r\n", maxBody/80+1)); err == nil || !strings.HasPrefix(err.Error(), "SMTP error 552") {
+	if err := r.post(r.path, "Subject: long\r\n\r\n"+strings.Repeat(strings.Repeat("x", 78)+"\r\n", MaxBody/80+1)); err == nil || !strings.HasPrefix(err.Error(), "SMTP error 552") {
 		t.Errorf("too long: got %v, want 552", err)
 	}
 	r.want()
@@ -279,7 +281,7 @@ func TestAnswers(t *testing.T) {
 		"not signed": {"sendgrid", "[]", func(h http.Header) { h.Del(headerSendGridSignature) }, 401,
 			`{"success":false,"error":"refused: X-Twilio-Email-Event-Webhook-Signature: got \"\", want a signature in base64"}`},
 		"no JSON":   {"sendgrid", "[}", nil, 400, `{"success":false,"error":"body: invalid character '}' looking for beginning of value (byte 2 of 2)"}`},
-		"too large": {"sendgrid", strings.Repeat(" ", maxBody+1), nil, 413, `{"success":false,"error":"body: got more than 1048576 bytes, want at most that"}`},
+		"too large": {"sendgrid", strings.Repeat(" ", MaxBody+1), nil, 413, `{"success":false,"error":"body: got more than 1048576 bytes, want at most that"}`},
 		"nobody's":  {"sendgrid", `[{"event":"spamreport","email":"joe@example.com"}]`, nil, 200, `{"success":true}`},
 		"nothing":   {"sendgrid", `[{"event":"open"}]`, nil, 200, `{"success":true}`},
 		"hard":      {"sendgrid", `[{"event":"bounce","type":"bounce","segue_return":"` + r.path + `"}]`, nil, 200, `{"success":true}`},
@@ -297,6 +299,45 @@ func TestAnswers(t *testing.T) {
 		var m dto.Metric
 		if err := r.told.WithLabelValues("sendgrid", what).Write(&m); err != nil || m.GetCounter().GetValue() != want {
 			t.Errorf("%s: counted %v, %v, want %v", what, m.GetCounter().GetValue(), err, want)
+		}
+	}
+}
+
+// Strangers who begin a call or a mail, and do not go on, keep nobody waiting.
+func TestDawdlers(t *testing.T) {
+	p := sendGridOf(t)
+	r := newRig(t, func(c *Config) { c.Webhooks = map[string]Webhook{"sendgrid": p.hook} })
+	for range maxInHand {
+		web := must[net.Conn](t)(net.Dial("tcp", r.web.Listener.Addr().String()))
+		defer web.Close()
+		fmt.Fprint(web, "POST /v1/returns/sendgrid HTTP/1.1\r\nHost: shop\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+		if line := must[string](t)(bufio.NewReader(web).ReadString('\n')); line != "HTTP/1.1 100 Continue\r\n" { // it is read now
+			t.Fatalf("got %q, want to be asked for the body", line)
+		}
+		mail := must[*smtp.Client](t)(smtp.Dial(r.Listener.Addr().String()))
+		defer mail.Close()
+		if err := errors.Join(mail.Mail("", nil), mail.Rcpt(r.path, nil)); err != nil {
+			t.Fatal(err)
+		}
+		must[io.WriteCloser](t)(mail.Data())
+	}
+	told := make(chan error, 2)
+	go func() { told <- r.post(r.path, report(r.path, r.unsubscribe, "5.1.1")) }()
+	go func() {
+		header, body := p.sign(`[{"event":"spamreport","segue_return":"`+r.path+`"}]`, now)
+		if code, answer := r.call("sendgrid", header, body); code != 200 {
+			told <- fmt.Errorf("got %d %s, want 200", code, answer)
+		}
+		told <- nil
+	}()
+	for range cap(told) {
+		select {
+		case err := <-told:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("who has something to tell waits for those who dawdle")
 		}
 	}
 }
@@ -342,7 +383,7 @@ func TestMailbox(t *testing.T) {
 	watched := maildir(t, map[string]string{"0.holiday": "Subject: Out of office\r\n\r\nUntil Monday.\r\n"})
 	r := newRig(t, func(c *Config) { c.Maildir = watched })
 	dir := maildir(t, map[string]string{"1.bounce": report(r.path, r.unsubscribe, "5.1.1"), "2.broken": "Content-Type: multipart/report; report-type=delivery-status\r\n\r\n",
-		"3.holiday": "Subject: Out of office\r\n\r\nUntil Monday.\r\n", "4.long": strings.Repeat("x", maxBody+1)})
+		"3.holiday": "Subject: Out of office\r\n\r\nUntil Monday.\r\n", "4.long": strings.Repeat("x", MaxBody+1)})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(watched, "cur", "0.holiday:2,S")); err == nil {
 			break

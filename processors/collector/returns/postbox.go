@@ -14,7 +14,8 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// maxConnections of mail servers are open at the same time.
+// maxConnections of mail servers are open at the same time, each with a mail of
+// up to MaxBody.
 const maxConnections = 64
 
 // listen is an SMTP server that takes mails to return paths and to the addresses
@@ -23,7 +24,7 @@ func (o *Office) listen(ctx context.Context) error {
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{o: o, ctx: ctx}, nil }))
 	server.Domain = "returns"
 	server.ReadTimeout, server.WriteTimeout = time.Minute, time.Minute
-	server.MaxMessageBytes = maxBody
+	server.MaxMessageBytes = MaxBody
 	server.MaxRecipients = 1 // a report is about the one mail
 	server.EnableSMTPUTF8 = true
 	server.ErrorLog = silent{}
@@ -69,14 +70,14 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (s *session) Data(from io.Reader) error {
-	if !s.o.begin(s.ctx) {
-		return &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "going away"}
-	}
-	defer s.o.end()
 	raw, err := io.ReadAll(from)
 	if err != nil {
 		return err
 	}
+	if !s.o.begin(s.ctx) {
+		return &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "going away"}
+	}
+	defer s.o.end()
 	switch err := s.o.mail(s.ctx, raw, s.to); {
 	case errors.Is(err, errUnreadable):
 		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: clean(err.Error())}

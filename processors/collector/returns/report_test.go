@@ -44,7 +44,7 @@ func TestReports(t *testing.T) {
 // A stranger's report may continue a field as long as a mail can be.
 func TestEndlessField(t *testing.T) {
 	const field = "Action: failed\r\nFinal-Recipient: rfc822; ada@example.com\r\nDiagnostic-Code: smtp; 550 no"
-	all, err := groups([]byte(field + strings.Repeat("\r\n x", maxBody/4)))
+	all, err := groups([]byte(field + strings.Repeat("\r\n x", MaxBody/4)))
 	if err != nil || len(all) != 1 {
 		t.Fatalf("groups = %d, %v, want one", len(all), err)
 	}

@@ -98,7 +98,7 @@ type Office struct {
 	client   *kgo.Client
 	listener net.Listener
 	looking  sync.Mutex // one place is looked up at a time
-	// handling bounds what is in hand.
+	// handling bounds what is in hand: what has come in, as strangers dawdle.
 	handling chan struct{}
 
 	told *prometheus.CounterVec // way, what
@@ -107,8 +107,8 @@ type Office struct {
 const (
 	// maxInHand calls and mails are worked on at the same time.
 	maxInHand = 8
-	// maxBody bounds a webhook's call, and a mail.
-	maxBody = 1 << 20
+	// MaxBody bounds a webhook's call, and a mail.
+	MaxBody = 1 << 20
 )
 
 // New listens at once; Run answers.
@@ -155,7 +155,8 @@ func (o *Office) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ServeHTTP takes POST /v1/returns/PROVIDER.
+// ServeHTTP takes POST /v1/returns/PROVIDER. How many bodies come in at a time is
+// up to whoever serves it.
 func (o *Office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	provider := r.PathValue("provider")
 	hook := o.Webhooks[provider]
@@ -185,17 +186,17 @@ func (o *Office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // take brings in what one call tells.
 func (o *Office) take(r *http.Request, provider string, hook Webhook) (status int, err error) {
 	ctx := r.Context()
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	switch {
+	case err != nil:
+		return http.StatusBadRequest, fmt.Errorf("body: read: %w", err)
+	case len(body) > MaxBody:
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("body: got more than %d bytes, want at most that", MaxBody)
+	}
 	if !o.begin(ctx) {
 		return http.StatusServiceUnavailable, ctx.Err()
 	}
 	defer o.end()
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	switch {
-	case err != nil:
-		return http.StatusBadRequest, fmt.Errorf("body: read: %w", err)
-	case len(body) > maxBody:
-		return http.StatusRequestEntityTooLarge, fmt.Errorf("body: got more than %d bytes, want at most that", maxBody)
-	}
 	all, err := hook.Read(ctx, r.Header, body, o.Clock.Now())
 	switch {
 	case errors.Is(err, errLater):
