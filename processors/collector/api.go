@@ -154,7 +154,8 @@ func (s *Station) take(r *http.Request, endpoint string) *taken {
 	if refused := s.unsigned(r, key, bytes); refused != nil {
 		return t.with(refused)
 	}
-	calls, err := body.Take(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source, NewID: crypto.Text})
+	_, signs := s.config.SigningSecrets[key]
+	calls, err := body.Take(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source, Open: !signs, NewID: crypto.Text})
 	if err != nil {
 		return t.with(wrong(err))
 	}

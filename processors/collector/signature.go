@@ -16,7 +16,8 @@ const minSecret = 16
 
 // unsigned refuses a call of a key that has a secret and does not show it: who
 // only knows the key, which may lie open, can say nothing by it. A call that is
-// overheard and sent again is the same call: its messageId folds once.
+// overheard and sent again within a day is the same call: its messageId folds
+// once.
 func (s *Station) unsigned(r *http.Request, key string, body []byte) *answer {
 	secret, signs := s.config.SigningSecrets[key]
 	if !signs {

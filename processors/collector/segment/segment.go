@@ -21,6 +21,7 @@
 // separators do not matter. What decides (ids, money, counts, times) must be
 // right; what only decorates (addresses of pictures) is left out when it is not,
 // and a Note says so, as it does for what is missing.
+// That a mail came back is believed by signed calls alone: nothing undoes it.
 //
 // Not obvious: a body is taken whole or not at all, and the error names every
 // item that is wrong. A client's clock is never trusted to be ahead: what it
@@ -160,6 +161,9 @@ type Receipt struct {
 	At int64
 	// Source names the write key.
 	Source string
+	// Open: the key lies open, as in a browser, and anybody may say anything by it.
+	// What can never be taken back counts by its name alone.
+	Open bool
 	// NewID gives an id to a call that has none; nil: it stays without.
 	NewID func() string
 }

@@ -267,9 +267,14 @@ func engaged(kind schemas.Engagement_Kind) translate {
 	}
 }
 
-// rejected is of a mail that another tool sent. Ours may not follow it.
+// rejected is of a mail that another tool sent. Ours may not follow it, for good:
+// by an open key anybody could stop the mail of everybody.
 func rejected(spam bool) translate {
-	return func(_ *call, f fields, e *schemas.Event) {
+	return func(c *call, f fields, e *schemas.Event) {
+		if c.receipt.Open {
+			c.note("event", "an open key cannot stop mail for good: it counts by its name alone, unless the key has a signing secret")
+			return
+		}
 		e.Body = &schemas.Event_Rejection{Rejection: &schemas.Rejection{Spam: spam, Address: f.email()}}
 		if !spam {
 			f.lacks("it is the customer's present address that no mail goes to", "email")
