@@ -58,7 +58,13 @@ func (s *Station) routes() http.Handler {
 	if s.config.Returns != nil {
 		handle("POST /v1/returns/{provider}", "/v1/returns/", s.serveReturns)
 	}
+	handle("POST /{path...}", "other", anyOrigin(elsewhere))
 	return s.brief(mux)
+}
+
+// elsewhere tells whoever builds a storefront what there is.
+func elsewhere(w http.ResponseWriter, r *http.Request) {
+	refusal(http.StatusNotFound, "path: got %.80q, want /v1/batch, track, identify, page, screen, alias, group, import or catalog", r.URL.Path).write(w)
 }
 
 // serveReturns hands on a call once it is in, and its room with it.
@@ -128,7 +134,7 @@ func (s *Station) take(r *http.Request, endpoint string) *taken {
 	key, shown := headerKey(r)
 	known := false
 	if t.source, known = s.writeKeys.of(key); shown && !known {
-		return t.with(unauthorized(shown))
+		return t.with(unauthorized(shown, wantWriteKey))
 	}
 	bytes, held, refused := s.read(r, segment.MaxBody)
 	if refused != nil {
@@ -148,7 +154,7 @@ func (s *Station) take(r *http.Request, endpoint string) *taken {
 	if !shown {
 		key = body.WriteKey
 		if t.source, known = s.writeKeys.of(key); !known {
-			return t.with(unauthorized(key != ""))
+			return t.with(unauthorized(key != "", wantWriteKey))
 		}
 	}
 	if refused := s.unsigned(r, key, bytes); refused != nil {
@@ -195,12 +201,17 @@ func headerKey(r *http.Request) (key string, shown bool) {
 	return "", header != ""
 }
 
-func unauthorized(shown bool) *answer {
+const (
+	wantWriteKey   = "one as user of Basic, as Bearer, or as writeKey in the body"
+	wantCatalogKey = "one of collector.catalog_keys as user of Basic or as Bearer"
+)
+
+func unauthorized(shown bool, want string) *answer {
 	got := "none"
 	if shown {
 		got = "an unknown one"
 	}
-	return refusal(http.StatusUnauthorized, "write key: got %s, want one as user of Basic, as Bearer, or as writeKey in the body", got)
+	return refusal(http.StatusUnauthorized, "write key: got %s, want %s", got, want)
 }
 
 // wrong answers what is wrong with a body.

@@ -38,7 +38,7 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 func (s *Station) serveSettings(w http.ResponseWriter, r *http.Request) {
 	key := r.PathValue("key")
 	if _, known := s.writeKeys.of(key); !known {
-		unauthorized(true).write(w)
+		unauthorized(true, "one of collector.write_keys as in /v1/projects/KEY/settings").write(w)
 		return
 	}
 	type destination struct {

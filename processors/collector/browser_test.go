@@ -82,7 +82,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{"k-web", "", 200, `{"integrations":{"Segment.io":{"apiKey":"k-web","apiHost":"` + host + `/v1","protocol":"http"}},"plan":{},"metrics":{"sampleRate":0}}`},
 		{"k-web", "https", 200, `{"integrations":{"Segment.io":{"apiKey":"k-web","apiHost":"` + host + `/v1","protocol":"https"}},"plan":{},"metrics":{"sampleRate":0}}`},
-		{"k-stock", "", 401, `{"success":false,"error":"write key: got an unknown one, want one as user of Basic, as Bearer, or as writeKey in the body"}`},
+		{"k-stock", "", 401, `{"success":false,"error":"write key: got an unknown one, want one of collector.write_keys as in /v1/projects/KEY/settings"}`},
 	} {
 		code, body, _ := r.do("GET", "/v1/projects/"+tc.key+"/settings", "", "X-Forwarded-Proto", tc.proto)
 		if code != tc.code || strings.TrimSpace(body) != tc.want {

@@ -17,9 +17,9 @@ func (s *Station) takeCatalog(r *http.Request) *taken {
 	if t.source, known = s.catalogKeys.of(key); !known {
 		// Whoever builds the shop should see whose call it was.
 		if t.source, known = s.writeKeys.of(key); known {
-			return t.with(refusal(http.StatusForbidden, "write key: got one of a storefront, which every browser knows, want one of collector.catalog_keys"))
+			return t.with(refusal(http.StatusForbidden, "write key: got one of a storefront, which every browser knows, want "+wantCatalogKey))
 		}
-		return t.with(unauthorized(shown))
+		return t.with(unauthorized(shown, wantCatalogKey))
 	}
 	body, held, refused := s.read(r, segment.MaxBody)
 	if refused != nil {

@@ -44,9 +44,9 @@ func TestCatalogRefuses(t *testing.T) {
 		answer    string
 	}{
 		"a storefront's key": {"k-web", `{}`, 403,
-			`{"success":false,"error":"write key: got one of a storefront, which every browser knows, want one of collector.catalog_keys"}`},
+			`{"success":false,"error":"write key: got one of a storefront, which every browser knows, want one of collector.catalog_keys as user of Basic or as Bearer"}`},
 		"no key of ours": {"k", `{}`, 401,
-			`{"success":false,"error":"write key: got an unknown one, want one as user of Basic, as Bearer, or as writeKey in the body"}`},
+			`{"success":false,"error":"write key: got an unknown one, want one of collector.catalog_keys as user of Basic or as Bearer"}`},
 		"no list": {"k-stock", `{"product_id":"mug"}`, 400,
 			`{"success":false,"error":"nothing of the body was taken: body: got {\"product_id\":\"mug\"}, want an object with a list \"products\"","problems":[{"item":-1,"field":"body","got":"{\"product_id\":\"mug\"}","want":"an object with a list \"products\""}]}`},
 		"a count alone": {"k-stock", `{"products":[{"product_id":"mug","name":"Mug"},{"product_id":"plate","stock":2}]}`, 400,

@@ -292,7 +292,8 @@ func TestAnswers(t *testing.T) {
 		"method": {"GET", "/v1/track", "", nil, 405, "Method Not Allowed"},
 		"many calls": {"POST", "/v1/batch", `{"batch":[` + strings.Repeat("0,", segment.MaxItems) + `0]}`, []string{"Authorization", "Bearer k-web"}, 413,
 			`{"success":false,"error":"nothing of the body was taken: batch: got 2501 calls, want at most 2500","problems":[{"item":-1,"field":"batch","got":"2501 calls","want":"at most 2500"}]}`},
-		"elsewhere": {"POST", "/v1/nothing", "", nil, 404, "404 page not found"},
+		"elsewhere": {"POST", "/v1/tracks", call, nil, 404,
+			`{"success":false,"error":"path: got \"/v1/tracks\", want /v1/batch, track, identify, page, screen, alias, group, import or catalog"}`},
 	} {
 		code, body, _ := r.do(test.method, test.path, test.body, test.header...)
 		if code != test.code || strings.TrimSuffix(body, "\n") != test.answer {
