@@ -101,10 +101,11 @@ var known = func() map[string]string {
 }()
 
 // reserved are the names of what Segue itself writes, squeezed: nobody outside
-// may seem to have sent a mail, or to have put a playbook in force.
+// may seem to have sent a mail, or to have put a playbook in force, nor take the
+// id that an outcome will have (DELIVERY/sent).
 var reserved = map[string]bool{
-	"sent": true, "failed": true, "stale": true, "cancelled": true, "indoubt": true, "skipped": true, "held": true,
-	"bounced": true, "complained": true, "opened": true, "clicked": true, "rejection": true,
+	"sent": true, "failed": true, "stale": true, "cancelled": true, "indoubt": true, "skipped": true, "held": true, "shadowed": true,
+	"bounced": true, "bouncedsoft": true, "complained": true, "opened": true, "clicked": true, "rejection": true,
 	"link": true, "merge": true, "forget": true, "tick": true, "playbook": true, "skip": true, "models": true, "campaign": true,
 }
 

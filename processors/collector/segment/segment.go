@@ -291,6 +291,9 @@ func (c *call) identity(kind string) {
 	h := &c.head
 	h.Source = c.receipt.Source
 	h.Id = c.id("messageId")
+	if end := h.Id[strings.LastIndexByte(h.Id, '/')+1:]; end != h.Id && reserved[squeeze(end)] {
+		c.wrong("messageId", h.Id, "an id that does not end as Segue's own do: what has one id folds once")
+	}
 	if h.Id == "" && c.receipt.NewID != nil {
 		h.Id = c.receipt.NewID()
 	}

@@ -156,6 +156,15 @@ func list(t *testing.T, listings []Listing, err error) string {
 	return out.String()
 }
 
+// What a delivery can come to is Segue's to say, a new kind as well.
+func TestOutcomesAreReserved(t *testing.T) {
+	for kind, name := range schemas.Outcome_Kind_name {
+		if kind != 0 && !reserved[squeeze(name)] {
+			t.Errorf("%s is not reserved", name)
+		}
+	}
+}
+
 func TestParseMicros(t *testing.T) {
 	for _, test := range []struct {
 		value any
