@@ -241,6 +241,37 @@ func TestPlaceIsGone(t *testing.T) {
 	r.want("ada d1/bounced: bounced ada@forwarded.example, cart step 2  (550 5.1.1 that is how it is)")
 }
 
+// After a campaign a provider tells of many at once; all of them are found before
+// it gives up, some far from the others, and one that is there no more.
+func TestManyComeBack(t *testing.T) {
+	p := sendGridOf(t)
+	r := newRig(t, func(c *Config) { c.Webhooks = map[string]Webhook{"sendgrid": p.hook} })
+	place := must[link.Return](t)(r.keys.VerifyReturn(r.path))
+	var records []*kgo.Record
+	var events, want []string
+	for i := range 4000 {
+		d := &schemas.Delivery{Id: fmt.Sprintf("m%d", i), Customer: "eve", To: "eve@example.com", Journey: "cart"}
+		records = append(records, &kgo.Record{Topic: schemas.Deliveries, Key: []byte("same partition"), Timestamp: now,
+			Value: schemas.Encode(&schemas.DeliveryCommand{Command: &schemas.DeliveryCommand_Send{Send: d}})})
+		if i > 1000 && i < 2900 { // they arrived
+			continue
+		}
+		of := link.Return{Partition: place.Partition, Offset: 3 + int64(i), Print: link.Fingerprint(d.Id)}
+		if i != 7 {
+			want = append(want, "eve "+d.Id+"/bounced: bounced eve@example.com, cart step 0  ()")
+		} else {
+			of.Print = link.Fingerprint("of a topic that was made anew")
+		}
+		events = append(events, `{"event":"bounce","type":"bounce","segue_return":"`+r.keys.ReturnPath(returnPath, of)+`"}`)
+	}
+	r.kafka.Produce(records...)
+	header, body := p.sign("["+strings.Join(events, ",")+"]", now)
+	if code, answer := r.call("sendgrid", header, body); code != 200 {
+		t.Fatalf("got %d %s, want 200", code, answer)
+	}
+	r.want(want...)
+}
+
 // It relays nothing, and forged paths are no paths.
 func TestRefusedMails(t *testing.T) {
 	r := newRig(t, nil)

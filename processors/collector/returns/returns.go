@@ -36,6 +36,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +98,7 @@ type Office struct {
 	Config
 	client   *kgo.Client
 	listener net.Listener
-	looking  sync.Mutex // one place is looked up at a time
+	looking  sync.Mutex // in one place at a time
 	// handling bounds what is in hand: what has come in, as strangers dawdle.
 	handling chan struct{}
 
@@ -236,11 +237,13 @@ func (o *Office) bring(ctx context.Context, way string, all []Return) error {
 	defer cancel()
 	var records []*kgo.Record
 	var kinds []Kind
-	for _, r := range all {
-		d, err := o.find(ctx, r)
-		if err != nil {
-			return err
-		}
+	places := o.places(all)
+	found, err := o.at(ctx, slices.Concat(places...))
+	if err != nil {
+		return err
+	}
+	for i, r := range all {
+		d := o.whose(r, places[i], found)
 		if d == nil {
 			o.count(way, "nobody's")
 			o.Log.Warn("a mail came back and names no delivery of ours", "way", way, "what", r.Kind.label(), "address", r.Address)
@@ -260,19 +263,24 @@ func (o *Office) bring(ctx context.Context, way string, all []Return) error {
 	return nil
 }
 
-// find returns whose mail came back; nil: nothing says so.
-func (o *Office) find(ctx context.Context, r Return) (*schemas.Delivery, error) {
-	for _, path := range r.Paths {
-		place, err := o.Links.VerifyReturn(path)
-		if err != nil {
-			continue
+// places are those that returns may be of, by our own signature.
+func (o *Office) places(all []Return) [][]link.Return {
+	places := make([][]link.Return, len(all))
+	for i, r := range all {
+		for _, path := range r.Paths {
+			if place, err := o.Links.VerifyReturn(path); err == nil {
+				places[i] = append(places[i], place)
+			}
 		}
-		d, err := o.at(ctx, place)
-		if err != nil {
-			return nil, err
-		}
-		if d != nil {
-			return d, nil
+	}
+	return places
+}
+
+// whose returns whose mail came back; nil: nothing says so.
+func (o *Office) whose(r Return, places []link.Return, found map[link.Return]*schemas.Delivery) *schemas.Delivery {
+	for _, place := range places {
+		if d := found[place]; d != nil {
+			return d
 		}
 	}
 	// Beside the link there may be others: mailto:, or a provider's own.
@@ -280,8 +288,8 @@ func (o *Office) find(ctx context.Context, r Return) (*schemas.Delivery, error) 
 		address := strings.Trim(strings.TrimSpace(part), "<>")
 		l, err := o.Links.Verify(link.Unsubscribe, address[strings.LastIndexByte(address, '/')+1:])
 		if err == nil {
-			return &schemas.Delivery{Id: l.Delivery, Customer: l.Customer, Journey: l.Journey, Step: int32(l.Step)}, nil
+			return &schemas.Delivery{Id: l.Delivery, Customer: l.Customer, Journey: l.Journey, Step: int32(l.Step)}
 		}
 	}
-	return nil, nil
+	return nil
 }
