@@ -30,7 +30,8 @@ func (s *Station) engaged(r *http.Request, l link.Link, kind schemas.Engagement_
 
 // asked is what a request tells of who asks.
 func (s *Station) asked(r *http.Request, l link.Link) machine.Asked {
-	a := machine.Asked{Agent: r.UserAgent(), Age: -1}
+	agent := r.UserAgent()
+	a := machine.Asked{Agent: agent[:min(len(agent), maxAgent)], Age: -1}
 	age := s.config.Clock.Now().Sub(time.UnixMilli(l.At))
 	if l.At != 0 && age > -s.config.Machines.TooSoon { // the sender's clock may be a little ahead
 		a.Age = max(age, 0)
@@ -48,8 +49,9 @@ func (s *Station) asked(r *http.Request, l link.Link) machine.Asked {
 	return a
 }
 
-// maxWay bounds the addresses that one request is looked up by.
-const maxWay = 16
+// maxWay bounds the addresses that one request is looked up by, and maxAgent the
+// bytes of its User-Agent: to look through the 32 KB that may come takes long.
+const maxWay, maxAgent = 16, 512
 
 func mailOf(l link.Link) string { return l.Customer + "\x00" + l.Delivery }
 

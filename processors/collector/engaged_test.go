@@ -2,6 +2,7 @@ package collector
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,14 @@ func TestPeopleClick(t *testing.T) {
 		r.do("GET", r.keys.URL(r.url, link.Link{Kind: link.Click, Customer: "ada", Delivery: delivery, URL: "https://shop.example/c"}), "")
 	}
 	r.told("CLICKED", "CLICKED", "CLICKED", "CLICKED", "CLICKED", "CLICKED", "CLICKED")
+}
+
+// Nobody has so long a name, and it would take long to look through.
+func TestLongAgent(t *testing.T) {
+	r := newRig(t)
+	r.clock.MoveTo(start.Add(time.Minute))
+	r.do("GET", r.link(link.Open, ""), "", "User-Agent", browser+strings.Repeat(" and on", maxAgent/7)+" Slackbot")
+	r.told("OPENED")
 }
 
 // A scanner that looks first whether a link is there, and then follows it.
