@@ -70,11 +70,9 @@ func (s *Station) serveUnsubscribe(w http.ResponseWriter, r *http.Request) {
 
 // note appends what a person chose, and reports whether Kafka has it.
 func (s *Station) note(e *schemas.Event) bool {
+	all := []outgoing{s.outgoing(e)}
 	h := &held{room: s.room}
-	if !h.take(callCost) {
-		return false
-	}
-	return s.appendAll([]outgoing{s.outgoing(e)}, h.giveBack) == nil
+	return h.take(callCost) && s.appendAll(all, h.giveBack) == nil
 }
 
 // event is what a link's use is worth. Each use has its own id, an unsubscribe

@@ -246,7 +246,7 @@ func (o *Office) bring(ctx context.Context, way string, all []Return) error {
 		d := o.whose(r, places[i], found)
 		if d == nil {
 			o.count(way, "nobody's")
-			o.Log.Warn("a mail came back and names no delivery of ours", "way", way, "what", r.Kind.label(), "address", r.Address)
+			o.Log.Warn("a mail came back and names no delivery of ours", "way", way, "what", r.Kind.label())
 			continue
 		}
 		now := o.Clock.Now()
