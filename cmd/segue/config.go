@@ -93,6 +93,8 @@ type Collector struct {
 	CatalogKeys map[string]string `koanf:"catalog_keys" secret:"true"`
 	// SigningSecrets are of keys whose calls must be signed.
 	SigningSecrets map[string]string `koanf:"signing_secrets" secret:"true"`
+	// Hosts are where mails may lead by what unsigned calls say; none: anywhere.
+	Hosts []string `koanf:"hosts"`
 	// MaxInFlight bounds the bodies that are read, or wait for Kafka.
 	MaxInFlight Size `koanf:"max_in_flight"`
 	// Machines is a file that says who opens and clicks in readers' place,
@@ -260,6 +262,9 @@ func (c *Config) Validate() (wrong []invalid) {
 		check(c.Collector.WriteKeys[key]+c.Collector.CatalogKeys[key] != "", "collector.signing_secrets", "(secret)",
 			"secrets of keys of collector.write_keys or collector.catalog_keys")
 	}
+	for _, host := range c.Collector.Hosts {
+		check(isHost(host), "collector.hosts", host, "a host in small letters such as shop.example, each")
+	}
 	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
 	check(c.Returns.Listen == "" || isAddress(c.Returns.Listen), "returns.listen", c.Returns.Listen, "host:port, or nothing")
 	for _, a := range c.Returns.Complaints {
@@ -299,6 +304,11 @@ func isTopicPart(s string) bool {
 func isWebAddress(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
+}
+
+func isHost(s string) bool {
+	u, err := url.Parse("https://" + s)
+	return err == nil && s != "" && u.Hostname() == s && strings.ToLower(s) == s && !strings.HasPrefix(s, ".")
 }
 
 func isAddress(s string) bool {

@@ -42,7 +42,7 @@ func startCollector(p process) (func(context.Context) error, error) {
 	}
 	s, err := collector.New(collector.Config{
 		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys, Machines: machines, Returns: office,
-		SigningSecrets: p.Collector.SigningSecrets, MaxInFlightBytes: int64(p.Collector.MaxInFlight),
+		SigningSecrets: p.Collector.SigningSecrets, Hosts: p.Collector.Hosts, MaxInFlightBytes: int64(p.Collector.MaxInFlight),
 		Kafka: p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
 	if err != nil {

@@ -161,7 +161,7 @@ func (s *Station) take(r *http.Request, endpoint string) *taken {
 		return t.with(refused)
 	}
 	_, signs := s.config.SigningSecrets[key]
-	calls, err := body.Take(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source, Open: !signs, NewID: crypto.Text})
+	calls, err := body.Take(segment.Receipt{At: s.config.Clock.Now().UnixMilli(), Source: t.source, Open: !signs, Hosts: s.config.Hosts, NewID: crypto.Text})
 	if err != nil {
 		return t.with(wrong(err))
 	}

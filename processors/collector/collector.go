@@ -77,7 +77,9 @@ type Config struct {
 	CatalogKeys map[string]string
 	// SigningSecrets are of keys whose calls must be signed, as servers can.
 	SigningSecrets map[string]string
-	Links          link.Keys
+	// Hosts, if any, are where what an unsigned call says may lead: mails show it.
+	Hosts []string
+	Links link.Keys
 	// Machines are who opens and clicks in readers' place; default: the shipped list.
 	Machines *machine.Machines
 	// Clock stamps events; default: the machine's.

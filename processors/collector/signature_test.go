@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -63,6 +64,44 @@ func TestOpenKeysStopNoMail(t *testing.T) {
 		if e := decode(t, r.events(2*i + 2)[2*i+1]); e.GetRejection() == nil {
 			t.Errorf("%s, signed: got %v, want a rejection", event, e)
 		}
+	}
+}
+
+// Nor could they have the shop send its customers to a page of theirs.
+func TestOpenKeysLeadToTheShop(t *testing.T) {
+	const secret = "a secret of the server's own"
+	r := newRig(t, func(c *Config) {
+		c.SigningSecrets = map[string]string{"k-till": secret}
+		c.Hosts = []string{"shop.example"}
+	})
+	const evil = "https://evil.example/mug"
+	n := 0
+	leads := func(key, to string) bool {
+		t.Helper()
+		call, _ := json.Marshal(map[string]any{"event": "Product Added", "userId": "ada",
+			"context":    map[string]any{"page": map[string]any{"url": evil}},
+			"properties": map[string]any{"product_id": "mug", "url": to, "image_url": to, "cart_url": to}})
+		if code, body, _ := r.do("POST", "/v1/track", string(call), "Authorization", "Bearer "+key, signatureHeader, signed(string(call), secret)); code != 200 {
+			t.Errorf("%s: got %d %s, want 200", to, code, body)
+		}
+		n++
+		cart := decode(t, r.events(n)[n-1]).GetCart()
+		if x := cart.GetProduct(); (x.GetUrl() == "") != (cart.GetUrl() == "") || (x.GetUrl() == "") != (x.GetImageUrl() == "") {
+			t.Errorf("%s by %s: got %v, want all addresses or none", to, key, cart)
+		}
+		return cart.GetUrl() != ""
+	}
+	for to, want := range map[string]bool{
+		"https://shop.example/mug": true, "https://cdn.SHOP.example:8443/mug": true,
+		evil: false, "https://evilshop.example/mug": false, "https://shop.example.evil.example/": false,
+		"https://shop.example@evil.example/": false, `https://evil.example\.shop.example/`: false, "//evil.example/mug": false, "/mug": false,
+	} {
+		if got := leads("k-web", to); got != want {
+			t.Errorf("%s by an open key: leads there: %v, want %v", to, got, want)
+		}
+	}
+	if !leads("k-till", evil) {
+		t.Errorf("%s by a signed call is left out", evil)
 	}
 }
 

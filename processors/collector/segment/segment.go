@@ -164,6 +164,9 @@ type Receipt struct {
 	// Open: the key lies open, as in a browser, and anybody may say anything by it.
 	// What can never be taken back counts by its name alone.
 	Open bool
+	// Hosts, if any, are those that an Open call may lead to, each with what lies
+	// below it.
+	Hosts []string
 	// NewID gives an id to a call that has none; nil: it stays without.
 	NewID func() string
 }

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"segue/schemas"
@@ -92,12 +93,28 @@ func (f fields) webURL(names ...string) string {
 	if said == "" {
 		return ""
 	}
+	name, _ := f.first(names)
 	absolute := f.call.absolute(strings.TrimSpace(said))
-	if absolute == "" {
-		name, _ := f.first(names)
+	switch {
+	case absolute == "":
 		f.note(name, "is no address of the web, and left out")
+	case !f.call.receipt.mayLeadTo(absolute):
+		f.note(name, "is on none of collector.hosts, and left out: anybody could have said it")
+		return ""
 	}
 	return absolute
+}
+
+// mayLeadTo reports whether a mail may lead to address: it would in the shop's name.
+func (r *Receipt) mayLeadTo(address string) bool {
+	if !r.Open || len(r.Hosts) == 0 {
+		return true
+	}
+	u, err := url.Parse(address)
+	return err == nil && slices.ContainsFunc(r.Hosts, func(host string) bool {
+		got := strings.ToLower(u.Hostname())
+		return got == host || strings.HasSuffix(got, "."+host)
+	})
 }
 
 func (c *call) absolute(address string) string {
