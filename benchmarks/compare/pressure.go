@@ -36,7 +36,7 @@ const slowAnswer = 10 * time.Second
 func (b *bench) pressure(ctx context.Context) error {
 	b.title("Pressure", fmt.Sprintf("%d events/s of %s customers, one in %d a cart that asks for a mail, through the customer station (given %d MB) and the sender (%d connections). "+
 		"Most is from when the trouble begins until all has arrived. Behind is what waits in Kafka; unsettled are deliveries in the sender's memory, at most 1,500 in each of %d partitions. "+
-		"In doubt are mails in hand when the sender lost the broker: of these it cannot say whether they went out.",
+		"In doubt are mails of which the sender cannot say whether they went out: the mail server's answer did not come.",
 		offered, workload.Count(shoppers), cartEvery, stationMemory/1_000_000, connections, pathPartitions))
 	t := table{{"trouble", "lasts, s", "station before, most, after, MB", "sender before, most, after, MB", "most at the storefront, events", "events behind", "deliveries behind", "unsettled", "all arrived after, s", "mails of carts", "lost, repeated, in doubt"}}
 	for _, trouble := range []trouble{

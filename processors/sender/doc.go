@@ -29,6 +29,10 @@
 //  8. A transaction that is not known to be committed, and any other error, ends
 //     the session: the next begins at 1 and forgets all else. One path for
 //     everything.
+//  9. What the server said of a note, and no transaction has recorded, outlives the
+//     session in memory. The next one of this process, at 3, takes it for the
+//     answer if that very record is still the last word in attempts; of a dead
+//     process nobody knows it, and the mail is in doubt.
 //
 // A mail sets out when the gate has a place (SMTP.Connections) and the pace of
 // its domain allows it; it has no note before that, so that waiting leaves nothing
@@ -54,7 +58,8 @@
 // milliseconds, and as long as the server takes: what still waits for a
 // connection by then is not handed over. A replaced owner that slept between note
 // and hand-over still hands that one mail over: its successor has called it
-// in-doubt by then, and does not send it. What is in hand is bounded by SMTP.Connections,
+// in-doubt by then, and does not send it. A session that broke waits up to 20 s for
+// the answers to what is in hand; what comes later is not heard, and in doubt. What is in hand is bounded by SMTP.Connections,
 // so that a crash leaves few in doubt. An answer that is lost after the mail's
 // last byte leaves it in doubt too: the server may have taken it. Outcomes in
 // attempts become tombstones when a session begins whose log has dropped their

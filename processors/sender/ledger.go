@@ -25,6 +25,10 @@ const (
 type ledger struct {
 	// known is what attempts said, of deliveries that were not read yet.
 	known map[string]*schemas.Attempt
+	// heard is what came of notes and is not recorded yet; before is the same of
+	// former sessions, by delivery, of those that were not read yet.
+	heard  []hearing
+	before map[string]hearing
 	// cancelled are cancellations whose delivery was not read yet.
 	cancelled map[string]cancellation
 	// open are deliveries without a recorded outcome.
@@ -56,6 +60,8 @@ type delivery struct {
 	// at is the instant of the next try; 0: at once.
 	at     int64
 	number int32 // attempts so far
+	// note is the offset of the last note in attempts, once that was written.
+	note int64
 	// looked: the partition was read to its end after this was.
 	looked bool
 	// stopped: a cancellation came while it was in hand. calledOff tells the
@@ -120,6 +126,7 @@ func (r result) String() string {
 func newLedger() *ledger {
 	return &ledger{
 		known:     map[string]*schemas.Attempt{},
+		before:    map[string]hearing{},
 		cancelled: map[string]cancellation{},
 		open:      map[string]*delivery{},
 		settled:   [2]map[string]struct{}{{}, {}},
@@ -179,7 +186,14 @@ func (l *ledger) take(offset, appended int64, key, value []byte) {
 	switch {
 	case known:
 		d.number = attempt.GetNumber()
-		l.inDoubt(d)
+		h, heard := l.before[id]
+		if delete(l.before, id); !heard {
+			l.inDoubt(d)
+			return
+		}
+		d.state, d.note = inHand, h.note
+		l.inHand++
+		l.answered(h.answer, h.at)
 	case d.dead != nil:
 		l.end(d, outcome{kind: schemas.Outcome_FAILED, cause: "unreadable", reason: err.Error()})
 	case stopped:
@@ -253,10 +267,13 @@ func (l *ledger) judge(d *delivery, now int64) bool {
 	return true
 }
 
+// notWritten is the offset of no record.
+const notWritten = -1
+
 // handOver notes that d goes out now.
 func (l *ledger) handOver(d *delivery) {
 	d.number++
-	d.state = inHand
+	d.state, d.note = inHand, notWritten
 	l.inHand++
 }
 
@@ -267,6 +284,7 @@ func (l *ledger) answered(a answer, now int64) {
 		return
 	}
 	l.inHand--
+	l.heard = append(l.heard, hearing{a, d.note, now})
 	d.outcome.reply = a.reply
 	switch a.result {
 	case accepted:
@@ -321,7 +339,7 @@ func (l *ledger) recorded() {
 		delete(l.open, d.GetId())
 		l.settle(d.GetId())
 	}
-	l.ended, l.withdrawn = nil, nil
+	l.ended, l.withdrawn, l.heard = nil, nil, nil
 }
 
 // oldest returns the offset of the oldest delivery without a recorded outcome;

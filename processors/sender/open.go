@@ -130,7 +130,7 @@ func (s *session) readAttempts(ctx context.Context) (map[string]*schemas.Attempt
 	if err != nil {
 		return nil, err
 	}
-	attempts := map[string]*schemas.Attempt{}
+	attempts, kept := map[string]*schemas.Attempt{}, s.kept()
 	for next < end {
 		fetches := s.client.PollFetches(ctx)
 		if ctx.Err() != nil {
@@ -141,6 +141,9 @@ func (s *session) readAttempts(ctx context.Context) (map[string]*schemas.Attempt
 		}
 		for _, r := range fetches.Records() {
 			next = r.Offset + 1
+			if !r.Attrs.IsControl() {
+				delete(s.ledger.before, string(r.Key))
+			}
 			switch {
 			case r.Attrs.IsControl():
 			case r.Value == nil:
@@ -151,6 +154,9 @@ func (s *session) readAttempts(ctx context.Context) (map[string]*schemas.Attempt
 					return nil, fmt.Errorf("read %s partition %d at offset %d: decode attempt %q: %w", topic, s.partition, r.Offset, r.Key, err)
 				}
 				attempts[string(r.Key)] = a
+				if h, ok := kept[r.Offset]; ok && h.id == string(r.Key) {
+					s.ledger.before[h.id] = h
+				}
 			}
 		}
 	}

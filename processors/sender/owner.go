@@ -19,6 +19,7 @@ type owner struct {
 	finish    func()        // closes stop
 	done      chan struct{} // closed: finished
 	cancel    context.CancelFunc
+	killed    <-chan struct{} // closed: the process ends here
 
 	mu        sync.Mutex
 	standing  standing
@@ -38,8 +39,9 @@ type standing struct {
 }
 
 func (s *Station) own(ctx context.Context, partition int32) *owner {
+	killed := ctx.Done()
 	ctx, cancel := context.WithCancel(ctx)
-	o := &owner{Station: s, partition: partition, stop: make(chan struct{}), done: make(chan struct{}), cancel: cancel, standing: standing{offset: -1}, committed: -1}
+	o := &owner{Station: s, partition: partition, killed: killed, stop: make(chan struct{}), done: make(chan struct{}), cancel: cancel, standing: standing{offset: -1}, committed: -1}
 	o.finish = sync.OnceFunc(func() { close(o.stop) })
 	go o.run(ctx)
 	return o
@@ -56,8 +58,6 @@ func (o *owner) run(ctx context.Context) {
 		began := time.Now()
 		err := o.work(ctx, o.stop)
 		last := o.state()
-		last.live = false
-		o.publish(last)
 		if err == nil || ctx.Err() != nil || o.stopped() {
 			return
 		}
@@ -88,7 +88,7 @@ func (o *owner) run(ctx context.Context) {
 }
 
 // release lets the session finish what is in hand, until enough is closed. Later
-// answers are lost, and leave their deliveries in doubt.
+// answers are not heard, and leave their deliveries in doubt.
 func (o *owner) release(enough <-chan struct{}) {
 	select {
 	case <-o.done:
@@ -114,6 +114,13 @@ func (o *owner) publish(s standing) {
 	if s.live != before {
 		o.readiness()
 	}
+}
+
+// falter: the session has ended, and what it was busy with is not known.
+func (o *owner) falter() {
+	last := o.state()
+	last.live = false
+	o.publish(last)
 }
 
 func (o *owner) state() standing {

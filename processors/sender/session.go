@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -57,13 +58,19 @@ func (o *owner) work(ctx context.Context, stop <-chan struct{}) error {
 	defer s.close()
 	defer cancel() // the readers, before their clients
 	defer func() { s.gate.give(s.places) }()
-	defer close(s.ending)
+	callBack := sync.OnceFunc(func() { close(s.ending) })
+	defer callBack()
 	if err := s.open(ctx, stop); err != nil {
 		return err
 	}
 	go s.read(ctx, s.taker, s.takes)
 	go s.read(ctx, s.client, s.looks)
-	return s.loop(ctx, stop)
+	err := s.loop(ctx, stop)
+	s.owner.falter()
+	callBack()
+	s.hear(stop)
+	s.keep()
+	return err
 }
 
 func (s *session) close() {
@@ -167,7 +174,7 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 		var out []errand
 		if !stopping {
 			if out, err = s.choose(ctx, now); err != nil {
-				s.unpace(out, now)
+				s.stay(out, now)
 				return p, err
 			}
 		}
@@ -215,7 +222,7 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 // to the couriers.
 func (s *session) hand(ctx context.Context, now time.Time, out []errand) error {
 	given := 0
-	defer func() { s.unpace(out[given:], now) }()
+	defer func() { s.stay(out[given:], now) }()
 	if err := s.transact(ctx, now.UnixMilli(), out); err != nil {
 		return err
 	}
@@ -231,10 +238,11 @@ func (s *session) hand(ctx context.Context, now time.Time, out []errand) error {
 	return nil
 }
 
-// unpace: out did not set out after all.
-func (s *session) unpace(out []errand, now time.Time) {
+// stay: out did not set out after all.
+func (s *session) stay(out []errand, now time.Time) {
 	for _, e := range out {
 		s.pacer.back(e.ticket, pace.Neither, now)
+		s.answered(answer{id: e.id, result: untried})
 	}
 }
 

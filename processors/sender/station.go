@@ -46,6 +46,7 @@ type Station struct {
 	client   *kgo.Client // of the group; nil before Run
 	owners   map[int32]*owner
 	versions map[string]*mail.Templates
+	heard    map[int32][]hearing // by partition
 	kill     context.CancelCauseFunc
 }
 
@@ -63,6 +64,7 @@ func New(c Config) (*Station, error) {
 		errands:  make(chan errand, c.SMTP.Connections),
 		owners:   map[int32]*owner{},
 		versions: map[string]*mail.Templates{},
+		heard:    map[int32][]hearing{},
 	}
 	var err error
 	if s.shadow, err = newShadow(c.DryRun, c.OnlyTo); err != nil {

@@ -31,10 +31,16 @@ func (s *session) transact(ctx context.Context, now int64, out []errand) error {
 	for _, d := range s.ledger.ended {
 		records = append(records, s.attempt(d, now), s.outcome(d, now))
 	}
+	notes := len(records)
 	for _, e := range out {
 		records = append(records, s.attempt(s.ledger.open[e.id], now))
 	}
-	err := s.client.ProduceSync(ctx, records...).FirstErr()
+	err := s.produce(ctx, records)
+	for i, e := range out {
+		if err == nil {
+			s.ledger.open[e.id].note = records[notes+i].Offset
+		}
+	}
 	if err == nil {
 		err = s.step("note", len(out), "settle", len(s.ledger.ended))
 	}
@@ -53,6 +59,19 @@ func (s *session) transact(ctx context.Context, now int64, out []errand) error {
 	s.ledger.recorded()
 	s.sweep = s.sweep[swept:]
 	return s.step("noted", len(out), "settled", settled)
+}
+
+// produce returns when ctx ends, too: a broker that may have the records and does
+// not say so holds them up until it is back. They fail with the session's client.
+func (s *session) produce(ctx context.Context, records []*kgo.Record) error {
+	done := make(chan error, 1)
+	go func() { done <- s.client.ProduceSync(ctx, records...).FirstErr() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // step calls the hook for notes and outcomes, if there are any.
