@@ -232,6 +232,7 @@ func (p *post) open(t *testing.T, security string) *courier {
 	t.Cleanup(func() {
 		c.hangUp()
 		s.Close()
+		l.Close() // a server that was closed before it served would serve for ever
 		<-done
 	})
 	return c
