@@ -154,14 +154,15 @@ func TestWhatAsksForSlower(t *testing.T) {
 }
 
 // TestWarmUpOutlivesTheProcess: another one knows what set out today, and waits
-// for tomorrow.
+// for tomorrow. All is of one partition: mails of those that are opened first do
+// not wait for what the others will tell.
 func TestWarmUpOutlivesTheProcess(t *testing.T) {
 	r := newRig(t, inbox.Config{})
 	r.change = func(c *Config) {
 		c.Pace.WarmUps = map[string]pace.WarmUp{"shop.example": {Start: epoch.Truncate(24 * time.Hour), PerDay: []int{2}}}
 	}
 	for i := range 3 {
-		r.send(r.delivery(fmt.Sprint("d", i), func(d *schemas.Delivery) { d.GiveUpAt = nil }))
+		r.send(r.delivery(fmt.Sprint("d", i), func(d *schemas.Delivery) { d.GiveUpAt, d.Customer = nil, "ada" }))
 	}
 	for life := 1; life <= 4; life++ {
 		s := r.start()

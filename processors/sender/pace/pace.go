@@ -14,7 +14,9 @@
 // Not obvious: each process paces for itself: with two senders, halve the limits.
 // A window is not remembered across a restart, and found again within minutes. A
 // warm-up day is: whoever takes a partition over recalls what set out from it
-// today. Only how mails are spread over the day begins anew, with an hour's share.
+// today. Partitions that are opened first do not wait for what the others recall,
+// and may send as many more; and how mails are spread over the day begins anew,
+// with an hour's share.
 package pace
 
 import (
