@@ -70,7 +70,7 @@ func TestDemoIsRepeatable(t *testing.T) {
 	run := func() string {
 		var out, errs bytes.Buffer
 		if code := execute(t.Context(), []string{"demo", "--exit", "--speed", "0", "--until", "2010-12-05", "--inbox", "127.0.0.1:0"}, nil, &out, &errs); code != 0 {
-			t.Fatalf("exit code: got %d, want 0\n%s", code, errs.String())
+			t.Fatalf("exit code: got %d, want 0\n%s%s", code, errs.String(), out.String())
 		}
 		_, sum, _ := strings.Cut(out.String(), "  orders  ")
 		return sum
