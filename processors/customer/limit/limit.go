@@ -39,7 +39,7 @@ func (l Limits) Free(at int64) (free int64, reason string) {
 		at = until
 		reason = "paused until " + time.UnixMilli(until).In(l.Zone).Format("2 January")
 	}
-	t := time.UnixMilli(at).In(l.Zone)
+	t, caps := time.UnixMilli(at).In(l.Zone), l.caps()
 	for last := t.Add(horizon); t.Before(last); {
 		if l.quiet(t) {
 			t = l.turn(t, l.Of.Quiet.To, false)
@@ -48,13 +48,13 @@ func (l Limits) Free(at int64) (free int64, reason string) {
 			}
 			continue
 		}
-		full, ok := l.full(t)
+		full, ok := l.full(caps, t)
 		if !ok {
 			break
 		}
 		t = next(full.Per, t)
 		if reason == "" {
-			reason = full.why
+			reason = full.String()
 		}
 	}
 	return t.UnixMilli(), reason
@@ -109,30 +109,32 @@ func (l Limits) turn(t time.Time, minute int, quiet bool) time.Time {
 	}
 }
 
-// limited is a cap, and why it is there.
+// limited is a cap, and whose word it is.
 type limited struct {
 	playbook.Cap
-	why string
+	by string
 }
+
+func (c limited) String() string { return fmt.Sprintf("%s: %d per %s", c.by, c.N, name(c.Per)) }
 
 // caps are the playbook's, and the customer's own.
 func (l Limits) caps() []limited {
 	all := make([]limited, 0, 4)
 	for _, c := range l.Of.AtMost {
-		all = append(all, limited{c, fmt.Sprintf("cap: %d per %s", c.N, name(c.Per))})
+		all = append(all, limited{c, "cap"})
 	}
 	switch l.Chosen.Frequency {
 	case profile.Weekly:
-		all = append(all, limited{playbook.Cap{N: 1, Per: playbook.Week}, "chosen: 1 per week"})
+		all = append(all, limited{playbook.Cap{N: 1, Per: playbook.Week}, "chosen"})
 	case profile.Monthly:
-		all = append(all, limited{playbook.Cap{N: 1, Per: playbook.Month}, "chosen: 1 per month"})
+		all = append(all, limited{playbook.Cap{N: 1, Per: playbook.Month}, "chosen"})
 	}
 	return all
 }
 
-// full returns a cap that leaves no mail for the period that t lies in.
-func (l Limits) full(t time.Time) (limited, bool) {
-	for _, c := range l.caps() {
+// full returns the one of caps that leaves no mail for the period that t lies in.
+func (l Limits) full(caps []limited, t time.Time) (limited, bool) {
+	for _, c := range caps {
 		n := 0
 		for _, m := range l.Mails {
 			if same(c.Per, time.UnixMilli(m.At).In(l.Zone), t) {
