@@ -273,7 +273,7 @@ func (f *fold[S, D]) decode(e *entry[S], value []byte) error {
 // half of what the state does.
 func (f *fold[S, D]) pack(e *entry[S]) (size uint32, small bool) {
 	if e.packed == nil {
-		f.scratch = f.task.Encode(f.scratch[:0], e.state)
+		f.scratch = f.encodeState(f.scratch[:0], e)
 		e.packed = slices.Clone(f.scratch)
 	}
 	return uint32(len(e.packed) + len(e.key) + overhead), 2*len(e.packed) <= f.task.Size(e.state)
@@ -319,7 +319,11 @@ func (f *fold[S, D]) shrink(limit int64, most int) {
 }
 
 func (f *fold[S, D]) encode(dst []byte, e *entry[S]) []byte {
-	dst = e.envelope.encode(dst)
+	return f.encodeState(e.envelope.encode(dst), e)
+}
+
+// encodeState appends what the task makes of the state.
+func (f *fold[S, D]) encodeState(dst []byte, e *entry[S]) []byte {
 	if e.packed != nil {
 		return append(dst, e.packed...)
 	}

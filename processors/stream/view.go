@@ -169,13 +169,7 @@ func (p *Processor[S, D]) look(key string) (encoded []byte, owned bool, err erro
 	if err != nil || !e.exists {
 		return nil, true, err
 	}
-	s, err := x.fold.stateOf(e)
-	if err != nil {
-		return nil, true, err
-	}
-	encoded = p.c.Task.Encode([]byte{}, s)
-	x.fold.done(e, s)
-	return encoded, true, nil
+	return x.fold.encodeState([]byte{}, e), true, nil
 }
 
 // endViews answers whoever still waits.
