@@ -92,7 +92,7 @@ func (w *mailgun) Read(_ context.Context, _ http.Header, body []byte, now time.T
 		return nil, err
 	}
 	if c.Event.Event == "" {
-		return nil, fmt.Errorf("body: event-data.event: %w", errors.New("got none, want one such as failed"))
+		return nil, errors.New("body: event-data.event: got none, want one such as failed")
 	}
 	kind := c.Event.kind()
 	if kind == 0 {

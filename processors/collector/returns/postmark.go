@@ -55,7 +55,7 @@ func (w postmark) Read(_ context.Context, header http.Header, body []byte, _ tim
 		return nil, err
 	}
 	if e.RecordType == "" {
-		return nil, fmt.Errorf("body: RecordType: %w", errors.New("got none, want one such as Bounce"))
+		return nil, errors.New("body: RecordType: got none, want one such as Bounce")
 	}
 	kind := e.kind()
 	if kind == 0 {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -75,7 +74,7 @@ func (w sendGrid) Read(_ context.Context, header http.Header, body []byte, now t
 	var all []Return
 	for i, e := range events {
 		if e.Event == "" {
-			return nil, fmt.Errorf("body: [%d].event: %w", i, errors.New("got none, want one such as bounce"))
+			return nil, fmt.Errorf("body: [%d].event: got none, want one such as bounce", i)
 		}
 		if kind := e.kind(); kind != 0 {
 			all = append(all, Return{Kind: kind, Address: e.Email, Said: strings.TrimSpace(e.Status + " " + e.Reason), Paths: []string{e.Path}})
