@@ -43,15 +43,8 @@ type circuit struct {
 
 // guard runs the breaker until stop is closed or ctx ends.
 func (o *owner) guard(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := until(ctx, o.stop)
 	defer cancel()
-	go func() {
-		select {
-		case <-o.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	for failures := 0; ; failures++ {
 		err := o.count(ctx)
 		if ctx.Err() != nil {

@@ -59,8 +59,8 @@
 // connection by then is not handed over. A replaced owner that slept between note
 // and hand-over still hands that one mail over: its successor has called it
 // in-doubt by then, and does not send it. A session that broke waits up to 20 s for
-// the answers to what is in hand; what comes later is not heard, and in doubt. What is in hand is bounded by SMTP.Connections,
-// so that a crash leaves few in doubt. An answer that is lost after the mail's
+// the answers to what is in hand; what comes later is not heard, and in doubt. What
+// is in hand is bounded by SMTP.Connections, so that a crash leaves few in doubt. An answer that is lost after the mail's
 // last byte leaves it in doubt too: the server may have taken it. Outcomes in
 // attempts become tombstones when a session begins whose log has dropped their
 // deliveries: so long can an operator set the group's offset back, and nothing is

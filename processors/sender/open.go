@@ -24,17 +24,8 @@ const (
 // open makes this session the one owner of its partition, and reads what its
 // predecessors left. A stop ends it early.
 func (s *session) open(ctx context.Context, stop <-chan struct{}) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := until(ctx, stop)
 	defer cancel()
-	opened := make(chan struct{})
-	defer close(opened)
-	go func() {
-		select {
-		case <-stop:
-			cancel()
-		case <-opened:
-		}
-	}()
 	var err error
 	if s.client, err = s.newWriter(); err != nil {
 		return err

@@ -155,3 +155,16 @@ func backOff(failures int) time.Duration {
 	d := min(100*time.Millisecond<<min(failures, 10), 10*time.Second)
 	return d/2 + rand.N(d/2)
 }
+
+// until is ctx, but ends when stop is closed, too.
+func until(ctx context.Context, stop <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

@@ -270,8 +270,8 @@ func unlooked(due []*delivery) bool {
 	return false
 }
 
-// choose ends what must not be tried, leaves alone what is paused, and composes as many of the others as the
-// gate and the pace of their domains let out.
+// choose ends what must not be tried, leaves alone what is paused, and composes
+// as many of the others as the gate and the pace of their domains let out.
 func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err error) {
 	due, _ := s.ledger.due(now.UnixMilli())
 	free, _, _ := s.gate.free(now)

@@ -11,13 +11,14 @@ import (
 )
 
 // tracked returns page with its web links signed, so that a click is known, and
-// with a pixel, so that an open is; but not of a mail that is nobody's. Links that a mail may not have (javascript:
-// and the like, or relative ones) lose their target.
+// with a pixel, so that an open is; but not of a mail that is nobody's. Links that
+// a mail may not have (javascript: and the like, or relative ones) lose their
+// target.
 func (c Composer) tracked(page string, l link.Link) string {
-	pixel := fmt.Sprintf(`<img src="%s" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">`,
-		html.EscapeString(c.url(l, link.Open, "")))
-	if l.Customer == "" {
-		pixel = ""
+	pixel := ""
+	if l.Customer != "" {
+		pixel = fmt.Sprintf(`<img src="%s" width="1" height="1" alt="" style="display:block;border:0;width:1px;height:1px">`,
+			html.EscapeString(c.url(l, link.Open, "")))
 	}
 	var b strings.Builder
 	put := false
