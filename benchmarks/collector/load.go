@@ -29,10 +29,10 @@ type load struct {
 
 // sent is what was sent and answered.
 type sent struct {
-	codes map[int]int
-	// ids are the calls by what was answered, so that they can be looked for.
-	answered map[string]int // a call's id → its code; 0: no answer came
-	events   int            // of a call
+	codes map[int]int // calls by what was answered; 0: no answer came
+	// answered are the codes by the calls' ids, so that these can be looked for.
+	answered map[string]int
+	events   int // of a call
 	// took is how long those answered 200 took, in order, since their turn.
 	took []time.Duration
 	// acknowledged are events within lasted.

@@ -6,7 +6,7 @@
 //	load ─HTTP─▶ collector, a process of its own ─▶ events, counted at the end
 //
 // Not obvious: load, collector and broker share the machine, so that what is
-// measured is less than what the collector could do alone; its CPU a event is
+// measured is less than what the collector could do alone; its CPU an event is
 // what does not depend on that. A latency with a rate is from the moment when the
 // call was due, however late the load was.
 package main
