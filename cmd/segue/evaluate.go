@@ -1,0 +1,19 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newEvaluateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "evaluate",
+		Short: "Say how good each model is on your own data",
+		Long: `Fit a model on the earlier part of a file of your own, let it predict the later
+part, and say how good that was, beside a baseline that needs no model.
+
+A file is CSV or tab-separated with a line that names its columns, gzipped or
+not, or Parquet; what it is shows in its content. Nothing is read from or
+written to Kafka.`,
+		Example: `  segue evaluate`,
+		Args:    cobra.ArbitraryArgs,
+		RunE:    runGroup,
+	}
+}

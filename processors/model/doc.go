@@ -1,0 +1,14 @@
+// Package model holds what is learnt: equations and their fitting, one package
+// for each model, so that one equation exists once.
+//
+//	Parquet, or a table → fit → parameters → models (a version in the log)
+//	profile + parameters → evaluate → scores
+//
+// A station that fits, the fold that serves, and "segue evaluate" all call the
+// same functions. None of them reads a clock, does I/O, or draws at random: the
+// instant is an argument, and the same rows give the same parameters. Each
+// package names its paper and its units, and its tests hold it to published
+// values.
+//
+//	measure                            how good a prediction was
+package model
