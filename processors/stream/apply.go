@@ -80,16 +80,12 @@ func (p *Processor[S, D]) save() {
 		budget += x.fold.steps
 		x.fold.steps = 0
 	}
-	writing := slices.ContainsFunc(p.partitions, (*partition[S, D]).isWritten)
-	for _, x := range p.partitions {
+	for x := p.first(); x != nil; x = p.first() {
 		l := x.fold.flight
-		if l == nil || l.handed {
-			continue
-		}
-		if budget -= x.fold.saveNext(budget); !l.complete() || writing {
+		if budget -= x.fold.saveNext(budget); !l.complete() || p.writes() {
 			return
 		}
-		l.handed, writing = true, true
+		l.handed = true
 		p.spawn(func() {
 			started := p.now()
 			_ = l.write() // the loop asks how it went
@@ -99,6 +95,27 @@ func (p *Processor[S, D]) save() {
 			p.mu.Unlock()
 		})
 	}
+}
+
+// first is the partition whose flight is handed over first; nil: none is left.
+func (p *Processor[S, D]) first() *partition[S, D] {
+	i := slices.IndexFunc(p.partitions, func(x *partition[S, D]) bool { return x.fold.flight != nil && !x.fold.flight.handed })
+	if i < 0 {
+		return nil
+	}
+	return p.partitions[i]
+}
+
+// writes reports whether a flight is with whoever writes.
+func (p *Processor[S, D]) writes() bool {
+	return slices.ContainsFunc(p.partitions, (*partition[S, D]).isWritten)
+}
+
+// mustSave reports whether save has something to do. The end of a write wakes
+// the loop.
+func (p *Processor[S, D]) mustSave() bool {
+	x := p.first()
+	return x != nil && (!x.fold.flight.complete() || !p.writes())
 }
 
 // land takes note of flights that have ended.

@@ -134,12 +134,15 @@ func (p *Processor[S, D]) wait(now time.Time) (wait time.Duration, endless bool)
 		if w, ok, err := x.fold.earliest(); err != nil || ok && w.Due < x.fold.pos.Clock {
 			return 0, false // more is due than one turn drains
 		}
-		if at, ok := x.applyWork(); ok {
+		if at, ok := x.takesOff(); ok {
 			until(at)
 		}
 		if len(x.marks) > 0 {
 			until(x.marks[0].at.Add(p.c.FlushAfter))
 		}
+	}
+	if p.mustSave() {
+		return 0, false
 	}
 	if at := p.commitAt(now); !at.IsZero() && at.Before(now.Add(never)) {
 		until(at)

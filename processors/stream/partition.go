@@ -187,10 +187,7 @@ func (x *partition[S, D]) awaitsLanding() bool {
 	return x.fold.flight != nil && x.fold.flight.complete()
 }
 
-// applyWork is when the loop has something to do for the store, if it has.
-func (x *partition[S, D]) applyWork() (at time.Time, ok bool) {
-	if l := x.fold.flight; l != nil {
-		return time.Time{}, !l.complete()
-	}
-	return x.applyAt, x.outs == 0 && !x.fresh && len(x.fold.entries.touched) > 0
+// takesOff is when the next flight does, if there is one.
+func (x *partition[S, D]) takesOff() (at time.Time, ok bool) {
+	return x.applyAt, x.fold.flight == nil && x.outs == 0 && !x.fresh && len(x.fold.entries.touched) > 0
 }
