@@ -27,6 +27,9 @@ var asking = []string{
 	"orders.within(minutes(10)) >= 1", "orders.spent(minutes(20)) >= money(15)", `orders.in_category("mugs", minutes(15)) >= 1`, `orders.of_product("mug") >= 2`,
 	"views.within(minutes(7)) >= 2", `views.in_category("mugs", minutes(9)) > views.in_category("pots", minutes(5))`, `views.of_product("mug", minutes(6)) >= 1`,
 	"visits.within(minutes(3)) == 1", "sent.within(minutes(12)) >= 1", "opened.within(minutes(4)) >= 1", "clicked.within(minutes(9)) >= 1",
+	`scores.churn < 0.5 || scores.propensity >= 0.2 || scores.propensity_day >= 0.1 || scores.value_rank > 0.9 || scores.price_sensitivity > 0.4 || scores.engagement > 0.1`,
+	"scores.value >= money(100)", "until(scores.next_order) < days(1)", `orders.price_tier == "mid" || views.price_tier == "low"`,
+	`favourite.category == "mugs" || favourite.product_type == "mug" || interest.category == "pots" || next.product == "pot"`,
 	"tickets.within(minutes(11)) >= 1", `events.named("Quiz", minutes(8)) >= 1`,
 }
 

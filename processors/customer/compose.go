@@ -21,7 +21,7 @@ const station = "customer"
 func (t *Task) Compose(p *profile.Profile, in stream.Input, d Decision) ([]stream.Output, error) {
 	switch {
 	case d.Segment != nil:
-		return []stream.Output{changed(p, in, d.Segment, d.Event)}, nil
+		return []stream.Output{t.changed(p, in, d.Segment, d.Event)}, nil
 	case d.Forward != nil:
 		return []stream.Output{forwarded(p, in, d)}, nil
 	case d.Forget != nil:
@@ -49,14 +49,14 @@ func (t *Task) Compose(p *profile.Profile, in stream.Input, d Decision) ([]strea
 	return []stream.Output{outcome(p, in, d.Journey)}, nil
 }
 
-func changed(p *profile.Profile, in stream.Input, c *segment.Change, event string) stream.Output {
+func (t *Task) changed(p *profile.Profile, in stream.Input, c *segment.Change, event string) stream.Output {
 	m := &schemas.SegmentChange{
 		Id:       profile.Derive("segment", p.Customer, c.Segment, strconv.FormatInt(in.Now, 10), strconv.FormatBool(c.Entered)),
 		Customer: p.Customer, Segment: c.Segment, Entered: c.Entered, At: schemas.Timestamp(in.Now),
 		Why: c.Reason, Playbook: in.Version, EventId: event,
 	}
 	if c.Because != nil {
-		m.Why = c.Because.Why(playbook.Facts{Profile: p, Now: in.Now})
+		m.Why = c.Because.Why(t.facts(p, in.Now))
 	}
 	return stream.Output{Topic: schemas.SegmentChanges, Key: p.Customer, Value: schemas.Encode(m)}
 }

@@ -238,8 +238,13 @@ func (s *step) advance() int64 {
 	return sooner(next, s.journeys.Next())
 }
 
+// facts are what conditions read of p.
+func (t *Task) facts(p *profile.Profile, now int64) playbook.Facts {
+	return playbook.Facts{Profile: p, Now: now}
+}
+
 func (s *step) book() journey.Book {
-	return journey.Book{Profile: s.p, Playbook: s.pb, Now: s.now, Salt: s.task.salt, Limits: s}
+	return journey.Book{Profile: s.p, Playbook: s.pb, Scores: s.task.facts(s.p, s.now).Scores, Now: s.now, Salt: s.task.salt, Limits: s}
 }
 
 // inForce brings the customer under a playbook that has not decided before.
@@ -386,7 +391,7 @@ func (s *step) forward() {
 // segments brings the memberships up to now. live: journeys may start with a
 // change.
 func (s *step) segments(live bool) int64 {
-	changes, next := segment.Changes(s.p, s.pb.Segments, s.now, s.changed)
+	changes, next := segment.Changes(s.task.facts(s.p, s.now), s.pb.Segments, s.changed)
 	for i := range changes {
 		s.decide(Decision{Segment: &changes[i]})
 		if live {

@@ -102,7 +102,7 @@ func (t *Task) known(p *profile.Profile, now int64) (*known, error) {
 		return k, nil
 	}
 	for i := range pb.Segments {
-		k.Segments = append(k.Segments, why(&pb.Segments[i], p, now))
+		k.Segments = append(k.Segments, why(&pb.Segments[i], t.facts(p, now)))
 	}
 	for i := range p.Runs {
 		r := &p.Runs[i]
@@ -113,9 +113,9 @@ func (t *Task) known(p *profile.Profile, now int64) (*known, error) {
 	return k, nil
 }
 
-func why(s *playbook.Segment, p *profile.Profile, now int64) knownSegment {
-	k := knownSegment{Segment: s.Name, Why: segment.Why(s, p, now)}
-	for _, m := range p.Segments {
+func why(s *playbook.Segment, facts playbook.Facts) knownSegment {
+	k := knownSegment{Segment: s.Name, Why: segment.Why(s, facts)}
+	for _, m := range facts.Profile.Segments {
 		if m.Segment == s.Name {
 			k.In, k.Since = true, instant(m.Since)
 		}

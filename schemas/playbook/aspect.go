@@ -4,7 +4,7 @@ import "segue/schemas"
 
 // Aspects are sides of a customer: what a condition reads, and what an event
 // changes. What they do not share cannot concern each other.
-type Aspects uint16
+type Aspects uint32
 
 const (
 	ofOrders Aspects = 1 << iota
@@ -18,10 +18,18 @@ const (
 	ofCarts
 	ofPerson   // who they are, and what they agreed to
 	ofPresence // when they were seen first and last
-	end
-
-	Everything = end - 1
+	ofChurn    // scores, in their order
 )
+
+const (
+	// Everything is all of them.
+	Everything = ofChurn<<scoreCount - 1
+
+	ofScores = Everything &^ (ofChurn - 1)
+)
+
+// Of returns the side of a customer that a score is.
+func (i Score) Of() Aspects { return ofChurn << i }
 
 // aspect is what a need counts.
 func (k Kind) aspect() Aspects {
@@ -30,20 +38,21 @@ func (k Kind) aspect() Aspects {
 }
 
 // ChangedBy returns what an event can change: everything, of those that are rare.
+// Any can change a score.
 func ChangedBy(e *schemas.Event) Aspects {
 	switch e.GetBody().(type) {
 	case *schemas.Event_Visit:
-		return ofVisits | ofPresence
+		return ofVisits | ofPresence | ofScores
 	case *schemas.Event_View:
-		return ofViews | ofPresence
+		return ofViews | ofPresence | ofScores
 	case *schemas.Event_Cart:
-		return ofCarts | ofPresence
+		return ofCarts | ofPresence | ofScores
 	case *schemas.Event_Order:
-		return ofOrders | ofCarts | ofPresence
+		return ofOrders | ofCarts | ofPresence | ofScores
 	case *schemas.Event_Engagement:
-		return ofOpened | ofClicked | ofPresence
+		return ofOpened | ofClicked | ofPresence | ofScores
 	case *schemas.Event_Named:
-		return ofNamed | ofPresence
+		return ofNamed | ofPresence | ofScores
 	}
 	return Everything
 }

@@ -52,7 +52,7 @@ func compile(source string, inCart bool) (*Condition, error) {
 	}
 	needs := slices.CompactFunc(slices.SortedFunc(slices.Values(c.needs), func(a, b Need) int { return cmp.Compare(a.ID, b.ID) }),
 		func(a, b Need) bool { return a.ID == b.ID })
-	return &Condition{source: source, root: root, needs: needs, reads: c.reads}, nil
+	return &Condition{source: source, root: root, needs: needs, crosses: c.crosses, reads: c.reads}, nil
 }
 
 var (
@@ -128,6 +128,9 @@ func mismatch(function, types string) (got, want string) {
 			got = l + " " + op + " " + r
 		}
 		want = "both sides of one kind, such as orders.count >= 3, cart.value >= money(50) or since(last.visit) > days(7)"
+		if strings.Contains(types, "fraction") {
+			want = "a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5"
+		}
 		if strings.Contains(types, "length of time") {
 			want = "a length of time on both sides of < <= > >=, such as since(last.visit) > days(7)"
 		}
@@ -174,8 +177,8 @@ func usage(function string) string {
 		}
 	}
 	switch function {
-	case "since":
-		return "since(last.visit) or another instant"
+	case "since", "until":
+		return function + "(last.visit) or another instant"
 	case "money":
 		return "money(50)"
 	}
@@ -183,11 +186,12 @@ func usage(function string) string {
 }
 
 type compiler struct {
-	ast    *ast.AST
-	inCart bool
-	needs  []Need
-	reads  Aspects
-	faults []error
+	ast     *ast.AST
+	inCart  bool
+	needs   []Need
+	crosses []*crossing
+	reads   Aspects
+	faults  []error
 }
 
 func (c *compiler) fail(e ast.Expr, got, want string) node {
@@ -240,6 +244,12 @@ func (c *compiler) literal(e ast.Expr) node {
 		return &constant{of: number, value: value{n: v}, source: strconv.FormatInt(v, 10)}
 	case string:
 		return &constant{of: text, value: value{s: v}, source: quote(v)}
+	case float64:
+		micros := int64(math.Round(v * 1e6))
+		if v < 0 || v > 1 || math.Abs(v*1e6-float64(micros)) > 1e-6 {
+			return c.fail(e, strconv.FormatFloat(v, 'f', -1, 64), "a fraction from 0.0 to 1.0 of at most six decimals")
+		}
+		return &constant{of: fraction, value: value{n: micros}, source: share(micros)}
 	case bool:
 		return &constant{of: boolean, value: truth(v), source: strconv.FormatBool(v)}
 	}
@@ -261,6 +271,9 @@ func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 		return nil
 	case "_+_", "_-_":
 		if l, r := c.node(args[0]), c.node(args[1]); l != nil && r != nil {
+			if moves(l) || moves(r) {
+				return c.fail(e, "a sum with a score, which moves by itself", alone)
+			}
 			return &sum{op: operator(name), left: l, right: r}
 		}
 		return nil
@@ -273,8 +286,8 @@ func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 		return c.oneOf(args)
 	case "money":
 		return c.money(e, args[0])
-	case "since":
-		return c.fail(e, "since(…) alone", "since(…) compared with a length, such as since(last.visit) > days(7)")
+	case "since", "until":
+		return c.fail(e, name+"(…) alone", name+"(…) compared with a length, such as "+name+"(last.visit) > days(7)")
 	}
 	if _, ok := lengths[name]; ok {
 		return c.length(e)
@@ -302,6 +315,15 @@ func (c *compiler) oneOf(args []ast.Expr) node {
 		return nil
 	}
 	return &oneOf{text: of, list: list}
+}
+
+// alone is how a score is compared.
+const alone = "a score and a written number, such as scores.churn >= 0.5 or scores.value >= money(100), joined by && and ||"
+
+// moves reports whether n is a score that is a number.
+func moves(n node) bool {
+	r, ok := n.(read)
+	return ok && r.moves
 }
 
 func literalText(e ast.Expr) (string, bool) {
@@ -389,14 +411,18 @@ func (c *compiler) comparison(e ast.Expr, name string, args []ast.Expr) node {
 	if _, ok := c.isLength(left); ok || left.Kind() == ast.LiteralKind { // the constant stands on the right
 		left, right, op = right, left, op.mirrored()
 	}
-	if left.Kind() == ast.CallKind && left.AsCall().FunctionName() == "since" {
+	if left.Kind() == ast.CallKind && (left.AsCall().FunctionName() == "since" || left.AsCall().FunctionName() == "until") {
+		function := left.AsCall().FunctionName()
 		length, ok := c.isLength(right)
 		if !ok {
-			return c.fail(e, "since(…) compared with something that moves too", "a written length, such as since(last.visit) > days(7)")
+			return c.fail(e, function+"(…) compared with something that moves too", "a written length, such as "+function+"(last.visit) > days(7)")
 		}
 		of := c.node(left.AsCall().Args()[0])
 		if of == nil || length == nil {
 			return nil
+		}
+		if function == "until" {
+			return &ahead{of: of, op: op, length: length.value.n, source: length.source}
 		}
 		return &elapsed{since: of, op: op, length: length.value.n, source: length.source}
 	}
@@ -409,6 +435,16 @@ func (c *compiler) comparison(e ast.Expr, name string, args []ast.Expr) node {
 			return c.fail(e, "a comparison of two constants", "a name on one side, such as orders.count >= 3")
 		}
 		l, r, op = r, l, op.mirrored()
+	}
+	if moves(l) || moves(r) {
+		than, fixed := r.(*constant)
+		if !fixed {
+			return c.fail(e, "a score, which moves by itself, compared with what is not written out", alone)
+		}
+		score := l.(read)
+		x := &crossing{score: score, of: scoreNamed(score.name), op: op, than: than, edges: op.edges(than.value.n)}
+		c.crosses = append(c.crosses, x)
+		return x
 	}
 	if n, ok := l.(*count); ok {
 		if fixed, ok := r.(*constant); ok {

@@ -7,7 +7,9 @@ type Facts struct {
 	Profile *profile.Profile
 	// Cart is what the journey is about; nil outside a cart's journey.
 	Cart *profile.Cart
-	Now  int64
+	// Scores are the customer's; nil: no models are in force.
+	Scores Scores
+	Now    int64
 }
 
 // Condition is a question about one customer, such as
@@ -18,10 +20,11 @@ type Facts struct {
 // interpreter: those know when time alone changes what they say, and cost a
 // fraction of a microsecond.
 type Condition struct {
-	source string
-	root   node
-	needs  []Need
-	reads  Aspects
+	source  string
+	root    node
+	needs   []Need
+	crosses []*crossing
+	reads   Aspects
 }
 
 // Source returns what the marketer wrote.
@@ -32,12 +35,15 @@ func (c *Condition) Needs() []Need { return c.needs }
 
 // Holds reports whether c holds, and when that becomes otherwise if nothing
 // happens: the earliest such instant after f.Now, to the millisecond; 0: never.
+// Where a score is read it may be one at which to ask again.
 func (c *Condition) Holds(f Facts) (holds bool, next int64) {
 	v, until := c.root.eval(f)
 	// What was read stays as it is until then, so the answer does too. A part that
 	// changes may leave the whole as it was: then look from there.
-	for until != 0 {
-		f.Now = until
+	for round := 0; until != 0; round++ {
+		if f.Now = until; c.reads&ofScores != 0 && round == patience {
+			return v.n != 0, until // a score may never settle
+		}
 		var later value
 		if later, until = c.root.eval(f); later != v {
 			return v.n != 0, f.Now
@@ -56,7 +62,7 @@ func (c *Condition) Why(f Facts) string {
 }
 
 // value is what a node says: text in s, all else in n (truth as 0 and 1, money
-// in micros, instants and lengths in milliseconds).
+// and fractions in micros, instants and lengths in milliseconds).
 type value struct {
 	n int64
 	s string
@@ -79,4 +85,5 @@ const (
 	text
 	instant
 	length
+	fraction
 )

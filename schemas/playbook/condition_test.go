@@ -32,7 +32,7 @@ func withNeeds(conditions ...*Condition) *Playbook {
 	for i, c := range conditions {
 		pb.Segments = append(pb.Segments, Segment{Name: fmt.Sprint(i), Enter: c})
 	}
-	pb.Needs = pb.needs()
+	pb.asks()
 	return pb
 }
 
@@ -168,7 +168,16 @@ func TestCompileErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		`orders.coutn >= 1`:                       `got orders.coutn, want a name that is known; did you mean orders.count?`,
 		`orders.witin(days(3)) >= 1`:              `got orders.witin, want a name that is known; did you mean orders.within?`,
-		`scores.churn >= 1`:                       `got scores.churn, want a name that is known; there is nothing called scores`,
+		`brain.churn >= 1`:                        `got brain.churn, want a name that is known; there is nothing called brain`,
+		`scores.chrun >= 0.5`:                     `got scores.chrun, want a name that is known; did you mean scores.churn?`,
+		`scores.churn >= 1`:                       `got fraction >= number, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
+		`scores.churn == 0.5`:                     `got fraction == fraction, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
+		`scores.churn >= 50.0`:                    `got 50, want a fraction from 0.0 to 1.0 of at most six decimals`,
+		`scores.churn >= 0.1234567`:               `got 0.1234567, want a fraction from 0.0 to 1.0 of at most six decimals`,
+		`scores.churn > scores.propensity`:        `got a score, which moves by itself, compared with what is not written out, want ` + alone,
+		`orders.value > scores.value`:             `got a score, which moves by itself, compared with what is not written out, want ` + alone,
+		`orders.value + scores.value > money(5)`:  `got a sum with a score, which moves by itself, want ` + alone,
+		`scores.churn - scores.propensity > 0.1`:  `got fraction - fraction, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
 		`orders.count() >= 1`:                     `got orders.count(…), want orders.count without arguments`,
 		`orders.count >= 1 and orders.count <= 2`: `got and, want &&`,
 		`orders.count = 1`:                        `got =, want == to compare`,

@@ -16,7 +16,9 @@ type variable struct {
 	kind kind
 	of   Aspects
 	cart bool // known in a cart's journey only
-	read func(Facts) (v value, until int64)
+	// moves: it is compared with a constant alone, see crossing.
+	moves bool
+	read  func(Facts) (v value, until int64)
 }
 
 func tallied(name string, aspect Aspects, of func(*profile.Profile) *profile.Tally) variable {
@@ -32,7 +34,7 @@ func said(name string, of func(*profile.Profile) string) variable {
 }
 
 // variables are all names without arguments.
-var variables = []variable{
+var variables = append(scored(), []variable{
 	tallied("orders.count", ofOrders, func(p *profile.Profile) *profile.Tally { return &p.Orders.Tally }),
 	tallied("views.count", ofViews, func(p *profile.Profile) *profile.Tally { return &p.Views.Tally }),
 	tallied("visits.count", ofVisits, func(p *profile.Profile) *profile.Tally { return &p.Visits }),
@@ -80,7 +82,7 @@ var variables = []variable{
 		}
 		return value{s: f.Cart.Currency}, 0
 	}},
-}
+}...)
 
 // openCarts counts the carts that have not lapsed.
 func openCarts(f Facts) (v value, until int64) {
@@ -133,7 +135,7 @@ func Names() []string {
 	for _, c := range counters {
 		names = append(names, c.name)
 	}
-	names = append(names, traits, "since", "money")
+	names = append(names, traits, "since", "until", "money")
 	for name := range lengths {
 		names = append(names, name)
 	}
@@ -155,6 +157,8 @@ func (k kind) celType() *cel.Type {
 		return cel.OpaqueType("instant")
 	case length:
 		return cel.OpaqueType("length of time")
+	case fraction:
+		return cel.DoubleType
 	}
 	return cel.BoolType
 }
@@ -181,6 +185,7 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.Function("money", cel.Overload("money/double", []*cel.Type{cel.DoubleType}, money.celType())))
 	function("money", money, number)
 	function("since", length, instant)
+	function("until", length, instant)
 	for name := range lengths {
 		function(name, length, number)
 	}
@@ -199,7 +204,7 @@ var environment = sync.OnceValue(func() *cel.Env {
 		}
 	}
 	for _, op := range []string{"_<_", "_<=_", "_>_", "_>=_"} {
-		for _, k := range []kind{number, money, instant, length} {
+		for _, k := range []kind{number, money, instant, length, fraction} {
 			function(op, boolean, k, k)
 		}
 	}

@@ -69,6 +69,31 @@ func (e *elapsed) eval(f Facts) (value, int64) {
 	return truth(e.op.holds(f.Now-since.n, e.length)), until
 }
 
+// ahead compares the time to an instant with a constant length. What is past is
+// less than nothing ahead.
+type ahead struct {
+	of     node
+	op     relation
+	length int64
+	source string // of the length
+}
+
+func (a *ahead) kind() kind { return boolean }
+func (a *ahead) eval(f Facts) (value, int64) {
+	at, until := a.of.eval(f)
+	if at.n == 0 {
+		return truth(a.op&greater != 0), until // never is later than anything
+	}
+	turns := at.n - a.length
+	if a.op == greater|equal || a.op == less {
+		turns++
+	}
+	if turns > f.Now {
+		until = sooner(until, turns)
+	}
+	return truth(a.op.holds(at.n-f.Now, a.length)), until
+}
+
 // comparison is of two things of the same kind.
 type comparison struct {
 	op          relation

@@ -37,7 +37,7 @@ func Parse(file string, yaml []byte, files map[string][]byte) (*Playbook, error)
 		return nil, err
 	}
 	pb.Version = pb.ID + "@" + hash(yaml, files)
-	pb.Needs = pb.needs()
+	pb.asks()
 	return pb, nil
 }
 
@@ -370,33 +370,43 @@ func (e entry) message(pb *Playbook) string {
 	return s
 }
 
-// needs returns the windows that all conditions ask for, by ID.
-func (pb *Playbook) needs() []Need {
+// asks gathers what all conditions ask for: windows, by ID, and thresholds.
+func (pb *Playbook) asks() {
 	all := make(map[uint64]Need)
-	add := func(c *Condition) {
-		if c != nil {
-			for _, n := range c.needs {
-				all[n.ID] = n
-			}
+	for c := range pb.conditions {
+		for _, n := range c.needs {
+			all[n.ID] = n
+		}
+		for _, x := range c.crosses {
+			pb.thresholds[x.of] = append(pb.thresholds[x.of], x.edges...)
 		}
 	}
+	for i := range pb.thresholds {
+		slices.Sort(pb.thresholds[i])
+		pb.thresholds[i] = slices.Compact(pb.thresholds[i])
+	}
+	pb.Needs = make([]Need, 0, len(all))
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		pb.Needs = append(pb.Needs, all[id])
+	}
+}
+
+// conditions are all that a playbook has.
+func (pb *Playbook) conditions(yield func(*Condition) bool) {
+	more := true
+	each := func(c *Condition) { more = more && (c == nil || yield(c)) }
 	for _, s := range pb.Segments {
-		add(s.Enter)
-		add(s.Leave)
+		each(s.Enter)
+		each(s.Leave)
 	}
 	for _, j := range pb.Journeys {
 		for _, s := range j.Steps {
-			add(s.When)
+			each(s.When)
 			for _, c := range s.Choose {
-				add(c.When)
+				each(c.When)
 			}
 		}
 	}
-	out := make([]Need, 0, len(all))
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, all[id])
-	}
-	return out
 }
 
 // offset returns the column that a condition's text starts at beyond its value's,

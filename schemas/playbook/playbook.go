@@ -15,12 +15,19 @@
 //	customer.email .first_name .last_name .country    texts, "" when not known
 //	.language .traits["plan"]  customer.subscribed
 //	cart.value cart.size cart.currency                in the steps of a cart's journey
+//	scores.churn .propensity_day .propensity          fractions from 0.0 to 1.0, each compared
+//	.value_rank .price_sensitivity .engagement        with a written number
+//	scores.value                                      money
+//	scores.next_order                                 an instant, for until(…) < days(7)
+//	orders.price_tier views.price_tier                "", low, mid, premium
+//	favourite.category favourite.product_type         texts
+//	interest.category next.product
 //	days(n) hours(n) minutes(n) money(x)              constants
 //
 // Not obvious: a condition tells when time alone can change it, to the
 // millisecond, so nothing ever polls; and it names the windows it needs (Needs),
 // which the fold then keeps. That is why what cannot say when it changes, such
-// as comparing two since(…), is not in the language.
+// as comparing two since(…) or two scores, is not in the language.
 package playbook
 
 import "time"
@@ -40,7 +47,8 @@ type Playbook struct {
 	Journeys []Journey // by name
 	Messages map[string]*Message
 	// Needs are the windows that conditions ask for, by ID.
-	Needs []Need
+	Needs      []Need
+	thresholds [scoreCount][]int64
 	// Files are templates and partials by name.
 	Files map[string][]byte
 

@@ -84,6 +84,36 @@ func (e *elapsed) write(w *writer, _ int) {
 	}
 }
 
+func (a *ahead) write(w *writer, _ int) {
+	w.text("until(")
+	a.of.write(w, 0)
+	w.text(") ", a.op.String(), " ", a.source)
+	if w.bare {
+		return
+	}
+	if at, _ := a.of.eval(w.Facts); at.n == 0 {
+		w.text(" (never)")
+	} else {
+		w.text(" (", Span(at.n-w.Now), ")")
+	}
+}
+
+// write shows the score with as many decimals as say why.
+func (c *crossing) write(w *writer, _ int) {
+	w.text(c.score.name, " ", c.op.String(), " ", c.than.source)
+	if w.bare {
+		return
+	}
+	v, _ := c.score.eval(w.Facts)
+	for unit := int64(10_000); unit > 1 && c.score.kind() == fraction; unit /= 10 {
+		if near := (v.n + unit/2) / unit * unit; c.op.holds(near, c.than.value.n) == c.op.holds(v.n, c.than.value.n) {
+			v.n = near
+			break
+		}
+	}
+	w.text(" (", shown(c.score.kind(), v), ")")
+}
+
 func (c *comparison) write(w *writer, precedence int) {
 	if comparePrecedence < precedence {
 		w.text("(")
@@ -140,6 +170,8 @@ func shown(k kind, v value) string {
 		return strconv.FormatBool(v.n != 0)
 	case money:
 		return amount(v.n)
+	case fraction:
+		return share(v.n)
 	case text:
 		return quote(v.s)
 	case instant:
@@ -151,6 +183,15 @@ func shown(k kind, v value) string {
 		return Span(v.n)
 	}
 	return strconv.FormatInt(v.n, 10)
+}
+
+// share returns millionths as a fraction: 0.5, 1.0.
+func share(micros int64) string {
+	s := strconv.FormatFloat(float64(micros)/1e6, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
 }
 
 // amount returns micros with two decimals, or more where they are not zero.

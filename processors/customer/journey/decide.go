@@ -42,7 +42,7 @@ func (b *Book) decide(r *profile.Run, j *playbook.Journey) {
 		last = "again"
 	}
 	d := Decision{Delivery: b.id(r, r.Step, last), Journey: r.Journey, Instance: r.Instance, Step: r.Step + 1, Due: due(r)}
-	facts := playbook.Facts{Profile: b.Profile, Now: b.Now}
+	facts := playbook.Facts{Profile: b.Profile, Scores: b.Scores, Now: b.Now}
 	if j.Start.Kind == playbook.CartAbandoned {
 		d.Cart, facts.Cart = r.From, b.cart(r.From)
 	}

@@ -52,6 +52,7 @@ type Limits interface {
 type Book struct {
 	Profile  *profile.Profile
 	Playbook *playbook.Playbook
+	Scores   playbook.Scores
 	Now      int64
 	// Salt goes into every draw.
 	Salt   string

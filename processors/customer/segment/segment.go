@@ -31,12 +31,12 @@ type Change struct {
 	Reason string
 }
 
-// Changes brings p's memberships up to now and returns what changed, by name of
-// segment, and when time alone may change them next; 0: never. changed is what is
-// no longer as it was at the last call. Only segments that read it, or whose turn
-// has come, are asked; all of them while p.Turns are not known.
-func Changes(p *profile.Profile, segments []playbook.Segment, now int64, changed playbook.Aspects) (changes []Change, next int64) {
-	facts := playbook.Facts{Profile: p, Now: now}
+// Changes brings a customer's memberships up to now and returns what changed, by
+// name of segment, and when time alone may change them next; 0: never. changed is
+// what is no longer as it was at the last call. Only segments that read it, or whose
+// turn has come, are asked; all of them while p.Turns are not known.
+func Changes(facts playbook.Facts, segments []playbook.Segment, changed playbook.Aspects) (changes []Change, next int64) {
+	p, now := facts.Profile, facts.Now
 	known := p.Turns != nil && len(p.Turns) == len(segments)
 	if !known {
 		changes = unknown(p, segments)
@@ -93,10 +93,9 @@ func Leave(p *profile.Profile, reason string) []Change {
 	return changes
 }
 
-// Why explains, with the values at hand, why p is in the segment, or out of it.
-func Why(s *playbook.Segment, p *profile.Profile, now int64) string {
-	facts := playbook.Facts{Profile: p, Now: now}
-	_, in := find(p, s.Name)
+// Why explains, with the values at hand, why somebody is in the segment, or out of it.
+func Why(s *playbook.Segment, facts playbook.Facts) string {
+	_, in := find(facts.Profile, s.Name)
 	_, because, _ := member(s, facts, in)
 	return because.Why(facts)
 }

@@ -43,7 +43,7 @@ func TestTwoThresholds(t *testing.T) {
 		want   []string
 	}{{2, nil}, {3, []string{"+big"}}, {2, nil}, {1, []string{"-big"}}, {2, nil}, {3, []string{"+big"}}} {
 		p.Orders.Count = c.orders
-		if got, _ := Changes(p, s, now, playbook.Everything); !reflect.DeepEqual(told(got), c.want) {
+		if got, _ := Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything); !reflect.DeepEqual(told(got), c.want) {
 			t.Errorf("%d orders: %v, want %v", c.orders, told(got), c.want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestWhereBothHoldNobodyEnters(t *testing.T) {
 	p := &profile.Profile{}
 	p.Orders.Count = 1
 	for range 3 {
-		if got, next := Changes(p, s, now, playbook.Everything); got != nil || next != 0 {
+		if got, next := Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything); got != nil || next != 0 {
 			t.Errorf("changes %v, next %d, want none", told(got), next)
 		}
 	}
@@ -65,17 +65,17 @@ func TestNext(t *testing.T) {
 	s := segments(t, "  fresh: {enter: since(last.order) < hours(2)}\n  old: {enter: since(last.order) >= hours(3)}\n")
 	p := &profile.Profile{}
 	p.Orders.Count, p.Orders.Last = 1, now
-	got, next := Changes(p, s, now, playbook.Everything)
+	got, next := Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
 	if !reflect.DeepEqual(told(got), []string{"+fresh"}) || next != now+2*hour {
 		t.Errorf("at once: %v, next in %d ms", told(got), next-now)
 	}
-	if got, _ := Changes(p, s, next-1, playbook.Everything); got != nil {
+	if got, _ := Changes(playbook.Facts{Profile: p, Now: next - 1}, s, playbook.Everything); got != nil {
 		t.Errorf("a millisecond before: %v", told(got))
 	}
-	if got, next = Changes(p, s, next, playbook.Everything); !reflect.DeepEqual(told(got), []string{"-fresh"}) || next != now+3*hour {
+	if got, next = Changes(playbook.Facts{Profile: p, Now: next}, s, playbook.Everything); !reflect.DeepEqual(told(got), []string{"-fresh"}) || next != now+3*hour {
 		t.Errorf("then: %v, next in %d ms", told(got), next-now)
 	}
-	if got, next = Changes(p, s, next, playbook.Everything); !reflect.DeepEqual(told(got), []string{"+old"}) || next != 0 {
+	if got, next = Changes(playbook.Facts{Profile: p, Now: next}, s, playbook.Everything); !reflect.DeepEqual(told(got), []string{"+old"}) || next != 0 {
 		t.Errorf("at last: %v, next %d", told(got), next)
 	}
 	if want := []profile.Membership{{Segment: "old", Since: now + 3*hour}}; !reflect.DeepEqual(p.Segments, want) {
@@ -85,7 +85,7 @@ func TestNext(t *testing.T) {
 
 func TestGone(t *testing.T) {
 	p := &profile.Profile{Segments: []profile.Membership{{Segment: "a"}, {Segment: "b"}, {Segment: "c"}}}
-	got, _ := Changes(p, segments(t, "  b: {enter: orders.count == 0}\n"), now, playbook.Everything)
+	got, _ := Changes(playbook.Facts{Profile: p, Now: now}, segments(t, "  b: {enter: orders.count == 0}\n"), playbook.Everything)
 	if !reflect.DeepEqual(told(got), []string{"-a", "-c"}) || got[0].Reason != "no longer in the playbook" {
 		t.Errorf("changes %+v", got)
 	}
@@ -98,11 +98,11 @@ func TestWhy(t *testing.T) {
 	s := segments(t, "  big: {enter: orders.count >= 3, leave: orders.count < 2}\n")
 	p := &profile.Profile{}
 	p.Orders.Count = 3
-	if got, want := Why(&s[0], p, now), "orders.count >= 3 (3)"; got != want {
+	if got, want := Why(&s[0], playbook.Facts{Profile: p, Now: now}), "orders.count >= 3 (3)"; got != want {
 		t.Errorf("Why = %q, want %q", got, want)
 	}
-	Changes(p, s, now, playbook.Everything)
-	if got, want := Why(&s[0], p, now), "orders.count < 2 (3)"; got != want {
+	Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
+	if got, want := Why(&s[0], playbook.Facts{Profile: p, Now: now}), "orders.count < 2 (3)"; got != want {
 		t.Errorf("Why = %q, want %q", got, want)
 	}
 }
