@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"segue/processors/stream"
 	"segue/schemas"
 )
 
@@ -135,7 +136,7 @@ func putBack(ctx context.Context, client *kgo.Client, prefix string, letters []d
 	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		return errors.Join(err, client.EndTransaction(end, kgo.TryAbort))
 	}
-	return client.EndTransaction(end, kgo.TryCommit)
+	return stream.CommitTransaction(end, client, records...)
 }
 
 // backWhereItCameFrom is by key, as every producer does it. What has no key goes

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"segue/processors/stream"
 	"segue/schemas"
 	"segue/schemas/playbook"
 )
@@ -171,7 +172,7 @@ func applyPlaybook(ctx context.Context, kafka []kgo.Opt, prefix string, pb *play
 	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		return 0, errors.Join(fmt.Errorf("put %s in force: %w", pb.Version, err), client.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort))
 	}
-	if err := client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+	if err := stream.CommitTransaction(ctx, client, records...); err != nil {
 		return 0, fmt.Errorf("put %s in force: %w", pb.Version, err)
 	}
 	return partitions, nil

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"segue/processors/stream"
 )
 
 // sweepMax bounds a transaction's tombstones.
@@ -45,7 +47,7 @@ func (s *session) transact(ctx context.Context, now int64, out []errand) error {
 		err = s.step("note", len(out), "settle", len(s.ledger.ended))
 	}
 	if err == nil {
-		err = s.client.EndTransaction(ctx, kgo.TryCommit)
+		err = stream.CommitTransaction(ctx, s.client, records...)
 	}
 	if err != nil { // the next owner of the producer id aborts it, if it is open
 		return fmt.Errorf("record %d attempts of partition %d: %w", len(records), s.partition, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -106,6 +108,7 @@ type kafkaSession struct {
 	assignment  assignment
 	patience    time.Duration
 	closing     chan struct{}
+	firsts      map[string]*kgo.Record // that were produced, by topic
 }
 
 func (k *kafka) Join(ctx context.Context, a assignment) (_ session, err error) {
@@ -114,7 +117,7 @@ func (k *kafka) Join(ctx context.Context, a assignment) (_ session, err error) {
 		return nil, err
 	}
 	s := &kafkaSession{input: k.input, inputID: input.ID, group: k.group, name: k.group + "-" + k.instance,
-		instance: &k.instance, assignment: a, closing: make(chan struct{})}
+		instance: &k.instance, assignment: a, closing: make(chan struct{}), firsts: map[string]*kgo.Record{}}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -277,6 +280,9 @@ func (s *kafkaSession) Resume(partition int32, _ int64) {
 func (s *kafkaSession) Begin() error { return s.client.BeginTransaction() }
 
 func (s *kafkaSession) Produce(r *kgo.Record, done func(error)) {
+	if s.firsts[r.Topic] == nil {
+		s.firsts[r.Topic] = r
+	}
 	// The transaction outlives a shutdown: whoever ends it waits for its records.
 	s.client.Produce(context.Background(), r, func(_ *kgo.Record, err error) { done(err) })
 }
@@ -293,7 +299,7 @@ func (s *kafkaSession) Commit(ctx context.Context, offsets []offset, ready func(
 	if err != nil {
 		return err
 	}
-	if err := s.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+	if err := CommitTransaction(ctx, s.client, slices.Collect(maps.Values(s.firsts))...); err != nil {
 		return fmt.Errorf("end the transaction: %w", err)
 	}
 	return nil
