@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -304,6 +305,48 @@ func TestAnswers(t *testing.T) {
 		if e := decode(t, record); e.GetNamed().GetName() != "Quiz Finished" || e.GetId() == "" {
 			t.Errorf("got event %v, want one of those answered 200, with an id", e)
 		}
+	}
+}
+
+// What just fits is taken, and a byte or a call more is not, however it is sent.
+func TestLimitsToTheByte(t *testing.T) {
+	r := newRig(t)
+	call := func(length int) string {
+		const head, tail = `{"type":"track","event":"x","userId":"ada","p":"`, `"}`
+		return head + strings.Repeat("x", length-len(head)-len(tail)) + tail
+	}
+	batch := func(items ...string) string { return `{"batch":[` + strings.Join(items, ",") + `]}` }
+	padded := func(length int) string {
+		body := batch(slices.Repeat([]string{call(20_000)}, 25)...)
+		return body + strings.Repeat(" ", length-len(body))
+	}
+	calls := func(n int) string {
+		return batch(slices.Repeat([]string{`{"type":"track","event":"x","userId":"a"}`}, n)...)
+	}
+	taken := 0
+	for name, tc := range map[string]struct {
+		path, fits, more string
+		events           int
+	}{
+		"a call":            {"/v1/track", call(segment.MaxItem), call(segment.MaxItem + 1), 1},
+		"a call in a batch": {"/v1/batch", batch(call(segment.MaxItem)), batch(call(segment.MaxItem + 1)), 1},
+		"a body":            {"/v1/batch", padded(segment.MaxBody), padded(segment.MaxBody + 1), 25},
+		"calls of a batch":  {"/v1/batch", calls(segment.MaxItems), calls(segment.MaxItems + 1), segment.MaxItems},
+	} {
+		for _, way := range []string{"", "gzip"} {
+			for body, want := range map[string]int{tc.fits: 200, tc.more: 413} {
+				if way == "gzip" {
+					body = zipped(t, body)
+				}
+				if code, answer, _ := r.do("POST", tc.path, body, "Authorization", "Bearer k-web", "Content-Encoding", way); code != want {
+					t.Errorf("%s, encoding %q: got %d %.200s, want %d", name, way, code, answer, want)
+				}
+			}
+			taken += tc.events
+		}
+	}
+	if n := r.length(); n != taken {
+		t.Errorf("events hold %d records, want %d: what was answered 200", n, taken)
 	}
 }
 
