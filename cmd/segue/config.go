@@ -93,7 +93,8 @@ type Collector struct {
 	CatalogKeys map[string]string `koanf:"catalog_keys" secret:"true"`
 	// SigningSecrets are of keys whose calls must be signed.
 	SigningSecrets map[string]string `koanf:"signing_secrets" secret:"true"`
-	// Hosts are where mails may lead by what unsigned calls say; none: anywhere.
+	// Hosts are where mails may lead by what unsigned calls say; none: to the
+	// domain of Links.URL; "*": anywhere.
 	Hosts []string `koanf:"hosts"`
 	// MaxInFlight bounds the bodies that are read, or wait for Kafka.
 	MaxInFlight Size `koanf:"max_in_flight"`
@@ -263,7 +264,7 @@ func (c *Config) Validate() (wrong []invalid) {
 			"secrets of keys of collector.write_keys or collector.catalog_keys")
 	}
 	for _, host := range c.Collector.Hosts {
-		check(isHost(host), "collector.hosts", host, "a host in small letters such as shop.example, each")
+		check(isHost(host), "collector.hosts", host, "a host in small letters such as shop.example, each, or * for anywhere")
 	}
 	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
 	check(c.Returns.Listen == "" || isAddress(c.Returns.Listen), "returns.listen", c.Returns.Listen, "host:port, or nothing")

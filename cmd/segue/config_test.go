@@ -81,7 +81,7 @@ func TestWrongConfigs(t *testing.T) {
 		{"customer: {memory: 1MiB}", `config.yaml:1: customer.memory: got "1MiB", want 64MiB or more`},
 		{"collector: {max_in_flight: 1MiB}", `config.yaml:1: collector.max_in_flight: got "1MiB", want 2MiB or more`},
 		{"collector: {write_keys: {a: web}, catalog_keys: {a: stock}}", `config.yaml:1: collector.catalog_keys: got "(secret)", want keys that are none of collector.write_keys, which every browser knows`},
-		{"collector: {hosts: [https://shop.example]}", `config.yaml:1: collector.hosts: got "https://shop.example", want a host in small letters such as shop.example, each`},
+		{"collector: {hosts: [https://shop.example]}", `config.yaml:1: collector.hosts: got "https://shop.example", want a host in small letters such as shop.example, each, or * for anywhere`},
 		{"collector: {write_keys: {a: web}, signing_secrets: {a: short}}", `config.yaml:1: collector.signing_secrets: got "(secret)", want 16 bytes or more, each`},
 		{"collector: {write_keys: {a: web}, signing_secrets: {b: sixteen bytes and more}}", `config.yaml:1: collector.signing_secrets: got "(secret)", want secrets of keys of collector.write_keys or collector.catalog_keys`},
 		{"links: {secrets: [short]}", `config.yaml:1: links.secrets: got "(secret)", want 16 bytes or more, each`},

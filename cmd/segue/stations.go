@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -40,16 +42,20 @@ func startCollector(p process) (func(context.Context) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	hosts := p.mailHosts()
 	s, err := collector.New(collector.Config{
 		Listen: p.Collector.Listen, WriteKeys: p.Collector.WriteKeys, CatalogKeys: p.Collector.CatalogKeys, Links: keys, Machines: machines, Returns: office,
-		SigningSecrets: p.Collector.SigningSecrets, Hosts: p.Collector.Hosts, MaxInFlightBytes: int64(p.Collector.MaxInFlight),
+		SigningSecrets: p.Collector.SigningSecrets, Hosts: hosts, MaxInFlightBytes: int64(p.Collector.MaxInFlight),
 		Kafka: p.kafka, Prefix: p.Prefix, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.serveDebug(s.ServeDebug)
-	p.log.Info("collecting", "url", "http://"+s.Addr().String())
+	if hosts == nil && p.Kafka.Embedded == "" && !slices.Contains(p.Collector.Hosts, anywhere) {
+		p.log.Warn("mails lead wherever anybody with a write key says: collector.hosts is empty, and links.url names no domain of the shop's")
+	}
+	p.log.Info("collecting", "url", "http://"+s.Addr().String(), "mails lead to", cmp.Or(strings.Join(hosts, ", "), "anywhere"))
 	return func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() error { return s.Run(ctx) })

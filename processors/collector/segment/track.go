@@ -99,7 +99,7 @@ func (f fields) webURL(names ...string) string {
 	case absolute == "":
 		f.note(name, "is no address of the web, and left out")
 	case !f.call.receipt.mayLeadTo(absolute):
-		f.note(name, "is on none of collector.hosts, and left out: anybody could have said it")
+		f.note(name, "is none of the shop's hosts (collector.hosts), and left out: anybody could have said it")
 		return ""
 	}
 	return absolute
