@@ -101,7 +101,9 @@ func TestUsageErrors(t *testing.T) {
 		{"replay --events week.jsonl more", `segue replay: unknown command "more", want none; see`},
 		{"tail events --from middle", `segue tail: --from: got "middle", want start or end; see`},
 		{"topics crate", `segue topics: unknown command "crate"; did you mean "create"?`},
-		{"run all --brokrs a:1", `unknown flag: --brokrs; see "segue run --help"`},
+		{"run all --brokrs a:1", `unknown flag: --brokrs; did you mean "--brokers"?; see "segue run --help"`},
+		{"demo --untill 3", `unknown flag: --untill; did you mean "--until"?; see "segue demo --help"`},
+		{"demo -z", `unknown shorthand flag: 'z' in -z; see "segue demo --help"`},
 	} {
 		var out, errs bytes.Buffer
 		code := execute(context.Background(), strings.Fields(tc.args), strings.NewReader(""), &out, &errs)

@@ -27,6 +27,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -74,7 +75,7 @@ holds.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
+		return usageError{fmt.Errorf("%w%s; see %q", err, meantFlag(cmd, err), cmd.CommandPath()+" --help")}
 	})
 	addConfigFlags(root.PersistentFlags())
 	root.AddCommand(
@@ -165,4 +166,15 @@ func runGroup(cmd *cobra.Command, args []string) error {
 		names = append(names, c.Name())
 	}
 	return usageError{fmt.Errorf("%s: unknown command %q%s", cmd.CommandPath(), args[0], didYouMean(args[0], names))}
+}
+
+// meantFlag suggests what an unknown flag was meant to be.
+func meantFlag(cmd *cobra.Command, err error) string {
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return ""
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	return didYouMean("--"+unknown.GetSpecifiedName(), names)
 }
