@@ -196,7 +196,9 @@ type Event struct {
 	// When it reached us.
 	ReceivedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
 	// Who: the record's key. user_id if known, else anonymous_id.
-	Customer    string `protobuf:"bytes,4,opt,name=customer,proto3" json:"customer,omitempty"`
+	Customer string `protobuf:"bytes,4,opt,name=customer,proto3" json:"customer,omitempty"`
+	// Whom the shop itself calls so. A customer who was once named by it is known:
+	// only a trusted link makes them another, so who writes here sets it.
 	UserId      string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	AnonymousId string `protobuf:"bytes,6,opt,name=anonymous_id,json=anonymousId,proto3" json:"anonymous_id,omitempty"`
 	// Which write key or station it came from.
@@ -697,8 +699,8 @@ func (x *Product) GetImageUrl() string {
 	return ""
 }
 
-// Identify says what is known of a customer. With both ids on the event the
-// anonymous one becomes a redirect to the known one.
+// Identify says what is known of a customer. Where a call names both ids, a Link
+// under the anonymous one comes beside it.
 type Identify struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Email     string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
@@ -1559,10 +1561,14 @@ func (x *Named) GetProperties() map[string]string {
 	return nil
 }
 
-// Link makes the profile under its key a redirect to known.
+// Link makes the profile under its key a redirect to known: that of an anonymous
+// visitor, or, if it is trusted, of anybody.
 type Link struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Known         string                 `protobuf:"bytes,1,opt,name=known,proto3" json:"known,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Known string                 `protobuf:"bytes,1,opt,name=known,proto3" json:"known,omitempty"`
+	// The shop itself says so: a signed call, an archive of its own, or a service
+	// that writes here. Not set: anybody may have, as in a browser.
+	Trusted       bool `protobuf:"varint,2,opt,name=trusted,proto3" json:"trusted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1602,6 +1608,13 @@ func (x *Link) GetKnown() string {
 		return x.Known
 	}
 	return ""
+}
+
+func (x *Link) GetTrusted() bool {
+	if x != nil {
+		return x.Trusted
+	}
+	return false
 }
 
 // Merge carries what an anonymous profile held to the customer it became. The
@@ -1869,9 +1882,10 @@ const file_event_proto_rawDesc = "" +
 	"properties\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1c\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"6\n" +
 	"\x04Link\x12\x14\n" +
-	"\x05known\x18\x01 \x01(\tR\x05known\"`\n" +
+	"\x05known\x18\x01 \x01(\tR\x05known\x12\x18\n" +
+	"\atrusted\x18\x02 \x01(\bR\atrusted\"`\n" +
 	"\x05Merge\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\fR\x05state\x12-\n" +

@@ -67,9 +67,12 @@ type CustomerProfile struct {
 	Frequency     string                 `protobuf:"bytes,36,opt,name=frequency,proto3" json:"frequency,omitempty"`
 	StoppedTopics []string               `protobuf:"bytes,37,rep,name=stopped_topics,json=stoppedTopics,proto3" json:"stopped_topics,omitempty"`
 	PausedUntil   *timestamppb.Timestamp `protobuf:"bytes,38,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
-	Segments      []string               `protobuf:"bytes,40,rep,name=segments,proto3" json:"segments,omitempty"`
-	Journeys      []*RunningJourney      `protobuf:"bytes,41,rep,name=journeys,proto3" json:"journeys,omitempty"`
-	NextWakeUpAt  *timestamppb.Timestamp `protobuf:"bytes,42,opt,name=next_wake_up_at,json=nextWakeUpAt,proto3" json:"next_wake_up_at,omitempty"`
+	// How often a link that was not trusted would have made this customer, who was
+	// named by user_id, another one.
+	RefusedLinkCount int64                  `protobuf:"varint,39,opt,name=refused_link_count,json=refusedLinkCount,proto3" json:"refused_link_count,omitempty"`
+	Segments         []string               `protobuf:"bytes,40,rep,name=segments,proto3" json:"segments,omitempty"`
+	Journeys         []*RunningJourney      `protobuf:"bytes,41,rep,name=journeys,proto3" json:"journeys,omitempty"`
+	NextWakeUpAt     *timestamppb.Timestamp `protobuf:"bytes,42,opt,name=next_wake_up_at,json=nextWakeUpAt,proto3" json:"next_wake_up_at,omitempty"`
 	// The restore point: the fold's own state, and how far it had folded.
 	Fold          []byte `protobuf:"bytes,100,opt,name=fold,proto3" json:"fold,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -344,6 +347,13 @@ func (x *CustomerProfile) GetPausedUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CustomerProfile) GetRefusedLinkCount() int64 {
+	if x != nil {
+		return x.RefusedLinkCount
+	}
+	return 0
+}
+
 func (x *CustomerProfile) GetSegments() []string {
 	if x != nil {
 		return x.Segments
@@ -520,7 +530,7 @@ var File_profile_proto protoreflect.FileDescriptor
 
 const file_profile_proto_rawDesc = "" +
 	"\n" +
-	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\f\n" +
+	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\r\n" +
 	"\x0fCustomerProfile\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1f\n" +
 	"\vredirect_to\x18\x02 \x01(\tR\n" +
@@ -568,7 +578,8 @@ const file_profile_proto_rawDesc = "" +
 	"\x13machine_click_count\x18# \x01(\x03R\x11machineClickCount\x12\x1c\n" +
 	"\tfrequency\x18$ \x01(\tR\tfrequency\x12%\n" +
 	"\x0estopped_topics\x18% \x03(\tR\rstoppedTopics\x12=\n" +
-	"\fpaused_until\x18& \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x12\x1a\n" +
+	"\fpaused_until\x18& \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x12,\n" +
+	"\x12refused_link_count\x18' \x01(\x03R\x10refusedLinkCount\x12\x1a\n" +
 	"\bsegments\x18( \x03(\tR\bsegments\x124\n" +
 	"\bjourneys\x18) \x03(\v2\x18.segue.v1.RunningJourneyR\bjourneys\x12A\n" +
 	"\x0fnext_wake_up_at\x18* \x01(\v2\x1a.google.protobuf.TimestampR\fnextWakeUpAt\x12\x12\n" +

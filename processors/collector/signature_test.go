@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"segue/schemas"
 )
 
 // The shop's server signs what it says. Who has only heard its key is refused,
@@ -109,4 +111,38 @@ func signed(body, secret string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(body))
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// Nor could they make a customer of the shop, whose id they know, another.
+func TestOpenKeysAreNotTrustedToLink(t *testing.T) {
+	const secret = "a secret of the server's own"
+	r := newRig(t, func(c *Config) { c.SigningSecrets = map[string]string{"k-till": secret} })
+	n := 0
+	for _, call := range [][2]string{
+		{"/v1/alias", `{"previousId":"ada","userId":"mallory"}`},
+		{"/v1/identify", `{"anonymousId":"ada","userId":"mallory"}`},
+		{"/v1/batch", `{"batch":[{"type":"alias","previousId":"ada","userId":"mallory"}]}`},
+	} {
+		for key, trusted := range map[string]bool{"k-web": false, "k-till": true} {
+			if code, body, _ := r.do("POST", call[0], call[1], "Authorization", "Bearer "+key, signatureHeader, signed(call[1], secret)); code != 200 {
+				t.Fatalf("%s by %s: got %d %s, want 200", call[0], key, code, body)
+			}
+			n++
+			if call[0] == "/v1/identify" {
+				n++
+			}
+			var last *schemas.Event // about ada, whose events stay in order
+			for _, record := range r.events(n) {
+				if e := decode(t, record); e.GetCustomer() == "ada" {
+					last = e
+				}
+			}
+			if l := last.GetLink(); l.GetKnown() != "mallory" || l.GetTrusted() != trusted {
+				t.Errorf("%s by %s: got %v, want a link to mallory, trusted %v", call[0], key, last, trusted)
+			}
+		}
+	}
+	if code, body, _ := r.do("POST", "/v1/alias", `{"previousId":"ada","userId":"mallory"}`, "Authorization", "Bearer k-till"); code != 401 {
+		t.Errorf("by the server's key, not signed: got %d %s, want 401", code, body)
+	}
 }

@@ -31,6 +31,11 @@ func (t *Task) Compose(p *profile.Profile, in stream.Input, d Decision) ([]strea
 			t.refused()
 		}
 		return nil, nil
+	case d.RefusedLink:
+		if t.refusedLink != nil {
+			t.refusedLink()
+		}
+		return nil, nil
 	case d.Journey.Kind == journey.Cancel:
 		return []stream.Output{{Topic: schemas.Deliveries, Key: p.Customer, Value: schemas.Encode(&schemas.DeliveryCommand{
 			Command: &schemas.DeliveryCommand_Cancel{Cancel: &schemas.Cancel{DeliveryId: d.Journey.Delivery, Reason: d.Journey.Reason}}})}}, nil

@@ -23,7 +23,7 @@ import (
 
 // FoldVersion is raised by hand whenever the same log would lead to other
 // decisions than before.
-const FoldVersion = 2
+const FoldVersion = 3
 
 // maxName is what a record's key may have.
 const maxName = 256
@@ -38,17 +38,18 @@ type Playbooks interface {
 type TaskOptions struct {
 	// Salt goes into the holdout and every other draw.
 	Salt string
-	// Refused hears of every event of somebody who was forgotten, but not when it
-	// is folded again; nil: nobody does.
-	Refused func()
+	// Refused hears of every event of somebody who was forgotten, RefusedLink of
+	// every link from outside onto somebody who is known, but not when it is folded
+	// again; nil: nobody does.
+	Refused, RefusedLink func()
 }
 
 // Task is the fold: what the station does with one customer's events. Several
 // partitions may be folded at a time, each with profiles of its own.
 type Task struct {
-	source  Playbooks
-	salt    string
-	refused func()
+	source               Playbooks
+	salt                 string
+	refused, refusedLink func()
 
 	loading   sync.Mutex
 	playbooks atomic.Pointer[map[string]*playbook.Playbook]
@@ -60,12 +61,12 @@ var _ stream.Task[profile.Profile, Decision] = (*Task)(nil)
 
 // NewTask returns a task that takes its playbooks from source.
 func NewTask(source Playbooks, o TaskOptions) *Task {
-	t := &Task{source: source, salt: o.Salt, refused: o.Refused}
+	t := &Task{source: source, salt: o.Salt, refused: o.Refused, refusedLink: o.RefusedLink}
 	t.playbooks.Store(&map[string]*playbook.Playbook{})
 	return t
 }
 
-// Decision is one of five things, and the event that led to it; "" when time
+// Decision is one of six things, and the event that led to it; "" when time
 // alone did.
 type Decision struct {
 	Segment *segment.Change
@@ -78,7 +79,9 @@ type Decision struct {
 	Forget *otherName
 	// Refused: the event is of somebody who was forgotten.
 	Refused bool
-	Event   string
+	// RefusedLink: somebody outside would have made this customer another.
+	RefusedLink bool
+	Event       string
 }
 
 // New is a customer never met.
@@ -208,7 +211,9 @@ func (s *step) advance() int64 {
 	case f != nil && (f.GetStandsFor() == "" || f.GetStandsFor() == s.p.RedirectTo):
 		s.forget(f)
 		return 0
-	case s.p.RedirectTo != "":
+	}
+	s.named()
+	if s.p.RedirectTo != "" {
 		s.forward()
 		return 0
 	}
@@ -221,11 +226,16 @@ func (s *step) advance() int64 {
 	live := true
 	if s.event != nil {
 		known := s.event.GetLink().GetKnown()
-		if known != "" && known != s.p.Customer && facts.Remember(s.p, s.event.GetId(), s.now) {
+		switch {
+		case known == "" || known == s.p.Customer || !facts.Remember(s.p, s.event.GetId(), s.now):
+			live = s.happen(s.event)
+		case s.mayBecome():
 			s.become(known)
 			return 0
+		default:
+			s.refuseLink()
+			live = false
 		}
-		live = s.happen(s.event)
 	}
 	facts.Lapse(s.p, s.now)
 	next := facts.NextLapse(s.p)
@@ -341,6 +351,7 @@ func (s *step) become(known string) {
 		s.settle()
 	}
 	held := facts.Redirect(s.p, known)
+	s.p.RedirectTrusted = s.event.GetLink().GetTrusted()
 	d := Decision{Forward: &schemas.Merge{From: s.p.Customer}}
 	if met {
 		d.Forward.State = profile.Encode(nil, held)
@@ -362,9 +373,16 @@ func (s *step) forward() {
 		return
 	}
 	if known := s.event.GetLink().GetKnown(); known != "" {
-		if known != s.p.Customer && known != s.p.RedirectTo {
-			s.p.RedirectTo = known
+		trusted := s.event.GetLink().GetTrusted()
+		switch {
+		case known == s.p.Customer:
+		case known == s.p.RedirectTo:
+			s.p.RedirectTrusted = s.p.RedirectTrusted || trusted
+		case s.mayBecome():
+			s.p.RedirectTo, s.p.RedirectTrusted = known, trusted
 			s.decide(Decision{Forward: &schemas.Merge{From: s.p.Customer}})
+		default:
+			s.refuseLink()
 		}
 		return
 	}

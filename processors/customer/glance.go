@@ -14,7 +14,7 @@ import (
 // fraction of what a whole event does. Whatever it is not sure to read as
 // schemas.Decode would, it leaves to that.
 type glance struct {
-	// event, whose id is a part of the record: who keeps it makes a copy.
+	// event, whose ids are parts of the record: who keeps one makes a copy.
 	event schemas.Event
 	// What event points to, in one piece of memory with it.
 	at         timestamppb.Timestamp
@@ -35,7 +35,7 @@ type glance struct {
 // read reports whether value is one of those, and in g.event now; else event is
 // as it was.
 func (g *glance) read(value []byte) bool {
-	var id, occurred, body []byte
+	var id, user, occurred, body []byte
 	bodyIs, ok := 0, true
 	f := fields{in: value}
 	for ok && f.next() {
@@ -47,7 +47,9 @@ func (g *glance) read(value []byte) bool {
 			occurred = f.bytes
 		case 3: // received_at
 			ok = f.message() && readInstant(f.bytes, new(timestamppb.Timestamp))
-		case 4, 5, 6, 7: // customer, user_id, anonymous_id, source
+		case 5:
+			user, ok = f.bytes, f.text()
+		case 4, 6, 7: // customer, anonymous_id, source
 			ok = f.text()
 		default:
 			ok = bodyIs == 0 && f.message()
@@ -62,6 +64,7 @@ func (g *glance) read(value []byte) bool {
 		g.event.OccurredAt = &g.at
 	}
 	g.event.Id = unsafe.String(unsafe.SliceData(id), len(id))
+	g.event.UserId = unsafe.String(unsafe.SliceData(user), len(user))
 	return true
 }
 

@@ -75,7 +75,7 @@ func same(t *testing.T, pb *playbook.Playbook, value []byte) (glanced bool) {
 	a, b := &profile.Profile{Customer: "ada"}, &profile.Profile{Customer: "ada"}
 	x, y := facts.Apply(a, &g.event, monday, pb), facts.Apply(b, &whole, monday, pb)
 	x.Event, y.Event = nil, nil
-	if x != y || !bytes.Equal(profile.Encode(nil, a), profile.Encode(nil, b)) || g.event.GetId() != whole.GetId() {
+	if x != y || !bytes.Equal(profile.Encode(nil, a), profile.Encode(nil, b)) || g.event.GetId() != whole.GetId() || g.event.GetUserId() != whole.GetUserId() {
 		t.Fatalf("at a glance %v, %+v, %+v\nas a whole %v, %+v, %+v", &g.event, x, a, &whole, y, b)
 	}
 	return true

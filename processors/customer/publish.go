@@ -53,7 +53,8 @@ func (t *Task) public(p *profile.Profile) *schemas.CustomerProfile {
 		MachineOpenCount: p.MachineOpens, MachineClickCount: p.MachineClicks,
 		Frequency:     [...]string{profile.EveryMail: "", profile.Weekly: "weekly", profile.Monthly: "monthly"}[p.Chosen().Frequency],
 		StoppedTopics: p.Chosen().Stopped, PausedUntil: schemas.Timestamp(p.Chosen().PausedTo),
-		NextWakeUpAt: schemas.Timestamp(p.Next),
+		RefusedLinkCount: p.RefusedLinks,
+		NextWakeUpAt:     schemas.Timestamp(p.Next),
 	}
 	if len(p.Traits) > 0 {
 		m.Traits = make(map[string]string, len(p.Traits))

@@ -21,7 +21,8 @@ import (
 //	start 2026-01-12T10:00 [zone=Europe/London]   the clock, and the zone that it is shown in
 //	playbook                                      the YAML below is in force from now on; none: testdata/shop.yaml;
 //	                                              lines that start with s/ edit it: s/old/new/
-//	event at=1h                                   what customers do, an hour after the start
+//	event at=1h                                   what customers do, an hour after the start; anon-1, phone-1
+//	                                              and tablet are names of browsers, all others are userIds
 //	advance to=72h                                the clock runs on
 //	smtp down|up|shadowed                         the mail server; shadowed, it gets nothing
 //	station down|up|blinks [at=3h]                the station; blinking, it folds what
@@ -224,7 +225,7 @@ func (s *scenario) profile(customer string) string {
 		return "forgotten since " + s.shown(p.Forgotten) + "\n"
 	}
 	if p.RedirectTo != "" {
-		return "is " + p.RedirectTo + " now\n"
+		return "is " + p.RedirectTo + " now\n" + refusedLinks(p)
 	}
 	fmt.Fprintf(&b, "orders %d, %s; views %d; sent %d\n", p.Orders.Count, money(p.Orders.ValueMicros, p.Orders.Currency), p.Views.Count, p.Sent.Count)
 	if p.Opened.Count+p.Clicked.Count+p.MachineOpens+p.MachineClicks > 0 {
@@ -261,5 +262,12 @@ func (s *scenario) profile(customer string) string {
 	}
 	slices.Sort(in)
 	fmt.Fprintf(&b, "segments %s\n", strings.Join(in, " "))
-	return b.String()
+	return b.String() + refusedLinks(p)
+}
+
+func refusedLinks(p *profile.Profile) string {
+	if p.RefusedLinks == 0 {
+		return ""
+	}
+	return fmt.Sprintf("links from outside, refused: %d\n", p.RefusedLinks)
 }

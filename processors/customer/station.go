@@ -66,13 +66,17 @@ func New(c Config) (*Station, error) {
 	}
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "segue", Subsystem: "customer", Name: "refused_total",
 		Help: "Events of customers who were forgotten; nothing of them is kept."})
+	refusedLinks := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "segue", Subsystem: "customer", Name: "refused_links_total",
+		Help: "Links from outside that would have made a known customer another; nothing came of them."})
 	if c.Metrics != nil {
-		if err := c.Metrics.Register(refused); err != nil {
-			table.Close()
-			return nil, fmt.Errorf("customer: %w", err)
+		for _, counter := range []prometheus.Counter{refused, refusedLinks} {
+			if err := c.Metrics.Register(counter); err != nil {
+				table.Close()
+				return nil, fmt.Errorf("customer: %w", err)
+			}
 		}
 	}
-	task := NewTask(published{table}, TaskOptions{Salt: c.Salt, Refused: refused.Inc})
+	task := NewTask(published{table}, TaskOptions{Salt: c.Salt, Refused: refused.Inc, RefusedLink: refusedLinks.Inc})
 	processor, err := stream.New(stream.Config[profile.Profile, Decision]{
 		Task: task, Name: station, Prefix: c.Prefix, Instance: c.Instance,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -311,6 +312,9 @@ func (s *strict) composed(p *profile.Profile, in stream.Input, ds []Decision) []
 	return all
 }
 
+// visitor is a name that nobody gave: a browser's, or a device's.
+var visitor = regexp.MustCompile(`^(anon|guest|phone|tablet)\b`)
+
 // event reads one line of a scenario: customer, what, and name=value…; quotes
 // hold a value with spaces together.
 func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
@@ -325,6 +329,11 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	}
 	w.n++
 	e = &schemas.Event{Id: fmt.Sprintf("m%d", w.n), Customer: words[0], OccurredAt: schemas.Timestamp(now)}
+	if visitor.MatchString(words[0]) {
+		e.AnonymousId = words[0]
+	} else {
+		e.UserId = words[0]
+	}
 	if id := args["id"]; id != "" {
 		e.Id = id
 	}
@@ -374,8 +383,10 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	case "named":
 		e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: args["name"]}}
 	case "becomes":
-		e.Body = &schemas.Event_Link{Link: &schemas.Link{Known: args["known"]}}
+		e.UserId, e.AnonymousId = args["known"], words[0]
+		e.Body = &schemas.Event_Link{Link: &schemas.Link{Known: args["known"], Trusted: args["by"] == "shop"}}
 	case "forget":
+		e.UserId, e.AnonymousId = "", "" // the shop asks, by whatever name
 		e.Body = &schemas.Event_Forget{Forget: &schemas.Forget{}}
 	case "bounced", "complained":
 		kind := schemas.Outcome_Kind(schemas.Outcome_Kind_value[strings.ToUpper(words[1])])

@@ -12,7 +12,7 @@ import (
 // format is the first byte of an encoded profile. A field that is added later
 // comes last in its list, behind a check of the format that first had it, so
 // that every profile ever written decodes (testdata).
-const format = 2
+const format = 3
 
 // ErrCorrupt is what Decode returns for bytes that Encode never wrote.
 var ErrCorrupt = errors.New("corrupt profile")
@@ -226,6 +226,20 @@ func (c *coder) profile(p *Profile) {
 			c.instant(&p.SoftBounces[i])
 		}
 	}
+	if c.format >= 3 {
+		c.flag(&p.Known)
+		c.flag(&p.RedirectTrusted)
+		c.number(&p.RefusedLinks)
+	} else {
+		p.Known = len(p.Names) > 0 || p.Email != "" && !isUUID(p.Customer)
+		p.RedirectTrusted = p.RedirectTo != "" // what was one stays one
+	}
+}
+
+// isUUID reports whether a name looks like those that browsers draw for visitors;
+// nobody guesses one.
+func isUUID(name string) bool {
+	return len(name) == 36 && name[8] == '-' && name[13] == '-' && name[18] == '-' && name[23] == '-'
 }
 
 func (c *coder) preferences(v **Preferences) {

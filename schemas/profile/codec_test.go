@@ -19,7 +19,7 @@ func ada() *Profile {
 	const t = int64(1_767_600_000_000)
 	items := []Item{{"mug", "Tin mug ♥", "kitchen", "https://alder.example/mug", "https://alder.example/mug.jpg", 12_500_000, 2}}
 	return &Profile{
-		Customer: "ada", RedirectTo: "grace", Names: []string{"anon-7"}, Forgotten: t + 2, Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace",
+		Customer: "ada", RedirectTo: "grace", RedirectTrusted: true, Known: true, RefusedLinks: 1, Names: []string{"anon-7"}, Forgotten: t + 2, Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace",
 		TimeZone: "Europe/London", Country: "GB", Language: "en-GB", Traits: []Trait{{"plan", "gold"}},
 		Consent: Subscribed, ConsentAt: t + 1, Suppressed: "bounced", Bounced: []string{"ada@example.org"}, Holdout: true, FirstSeen: t, LastSeen: t + 1000,
 		Orders: Orders{Tally{1, t, t}, 25_000_000, "GBP", []Order{{"o1", t, 25_000_000, "EUR", items, true}}},
@@ -48,19 +48,52 @@ func TestAdaHoldsEveryField(t *testing.T) {
 
 // Profiles of every format ever written decode.
 func TestEarlierFormats(t *testing.T) {
-	b, err := os.ReadFile("testdata/profile-1.bin")
-	if err != nil {
-		t.Fatal(err)
+	two := ada()
+	two.RefusedLinks = 0
+	one := ada()
+	one.RefusedLinks = 0
+	one.MachineOpens, one.MachineClicks, one.Preferences, one.SoftBounces = 0, 0, nil, nil
+	for file, want := range map[string]*Profile{"testdata/profile-1.bin": one, "testdata/profile-2.bin": two} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Decode(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("Decode(%s) = %+v, %v, want %+v", file, got, err, want)
+		}
 	}
-	want := ada()
-	want.MachineOpens, want.MachineClicks, want.Preferences, want.SoftBounces = 0, 0, nil, nil
-	if got, err := Decode(b); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("Decode of format 1 = %+v, %v, want %+v", got, err, want)
+}
+
+// Before format 3 nothing said who had been named by userId. Who can be guessed by
+// strangers is taken for known; who has a browser's name can still log in.
+func TestKnownBeforeItWasSaid(t *testing.T) {
+	const drawn = "0b6e2c4e-6a3f-4f1c-9d5e-1f2a3b4c5d6e"
+	for _, c := range []struct {
+		of             Profile
+		known, trusted bool
+	}{
+		{Profile{Customer: "ada"}, false, false},
+		{Profile{Customer: "ada", Email: "ada@example.com"}, true, false},
+		{Profile{Customer: drawn, Email: "ada@example.com"}, false, false},
+		{Profile{Customer: drawn, Names: []string{"anon-7"}}, true, false},
+		{Profile{Customer: drawn, RedirectTo: "ada"}, false, true},
+	} {
+		w := coder{format: 2}
+		w.room(0)
+		w.write(2)
+		w.profile(&c.of)
+		p, err := Decode(w.out[:w.at])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Known != c.known || p.RedirectTrusted != c.trusted {
+			t.Errorf("%+v of format 2: known %v, trusted %v, want %v, %v", c.of, p.Known, p.RedirectTrusted, c.known, c.trusted)
+		}
 	}
 }
 
 func TestGolden(t *testing.T) {
-	const file = "testdata/profile-2.bin"
+	const file = "testdata/profile-3.bin"
 	if *update {
 		if err := os.WriteFile(file, Encode(nil, ada()), 0o644); err != nil {
 			t.Fatal(err)

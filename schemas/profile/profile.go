@@ -42,8 +42,14 @@ const (
 // Profile is one customer.
 type Profile struct {
 	Customer string
-	// RedirectTo is set when this anonymous profile became a known customer.
-	RedirectTo string
+	// RedirectTo is set when this profile became another. RedirectTrusted: a
+	// trusted source said so, and not only somebody outside.
+	RedirectTo      string
+	RedirectTrusted bool
+	// Known: somebody named the customer by userId. From then on no link from
+	// outside redirects them; RefusedLinks would have.
+	Known        bool
+	RefusedLinks int64
 	// Names became this customer, the last heard of last.
 	Names []string
 	// Forgotten is when the customer was erased: all else is empty, for good.

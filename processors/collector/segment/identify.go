@@ -102,14 +102,18 @@ func (c *call) alias() []*schemas.Event {
 	if previous == c.head.UserId {
 		c.wrong("previousId", previous, "another than userId")
 	}
+	if c.receipt.Open {
+		c.note("previousId", "who was ever named by userId stays who they are, unless a signed call says so")
+	}
 	return []*schemas.Event{c.link(previous)}
 }
 
-// link lies under the anonymous id and makes its profile a redirect.
+// link lies under the anonymous id and makes its profile a redirect. By an open key
+// that may be anybody's wish.
 func (c *call) link(anonymous string) *schemas.Event {
 	e := c.event("/link")
 	e.Customer, e.AnonymousId = anonymous, anonymous
-	e.Body = &schemas.Event_Link{Link: &schemas.Link{Known: c.head.UserId}}
+	e.Body = &schemas.Event_Link{Link: &schemas.Link{Known: c.head.UserId, Trusted: !c.receipt.Open}}
 	return e
 }
 

@@ -21,7 +21,8 @@
 // separators do not matter. What decides (ids, money, counts, times) must be
 // right; what only decorates (addresses of pictures) is left out when it is not,
 // and a Note says so, as it does for what is missing.
-// That a mail came back is believed by signed calls alone: nothing undoes it.
+// That a mail came back is believed by signed calls alone: nothing undoes it. So is
+// that a customer who is known became another.
 //
 // Not obvious: a body is taken whole or not at all, and the error names every
 // item that is wrong. A client's clock is never trusted to be ahead: what it
@@ -162,7 +163,8 @@ type Receipt struct {
 	// Source names the write key.
 	Source string
 	// Open: the key lies open, as in a browser, and anybody may say anything by it.
-	// What can never be taken back counts by its name alone.
+	// What can never be taken back counts by its name alone, and a Link is not
+	// trusted.
 	Open bool
 	// Hosts, if any, are those that an Open call may lead to, each with what lies
 	// below it.

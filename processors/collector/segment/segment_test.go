@@ -17,8 +17,8 @@ import (
 	"segue/schemas"
 )
 
-// The files of testdata are bodies and what comes of them; take tells the notes
-// as well, and catalog reads products. testdata/spec holds each event that the specification documents, as it
+// The files of testdata are bodies and what comes of them, by an open key where it
+// says so; take tells the notes as well, and catalog reads products. testdata/spec holds each event that the specification documents, as it
 // does: in full, then with less. After a change: go test -rewrite.
 func TestRead(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -32,7 +32,7 @@ func TestRead(t *testing.T) {
 				if err != nil {
 					d.Fatalf(t, "at: %v", err)
 				}
-				r = Receipt{At: received.UnixMilli(), Source: "shop", NewID: func() string { return "new" }}
+				r = Receipt{At: received.UnixMilli(), Source: "shop", Open: d.HasArg("open"), NewID: func() string { return "new" }}
 			}
 			if d.Cmd == "catalog" {
 				listings, err := ReadCatalog([]byte(d.Input), Receipt{Source: "shop"})

@@ -8,11 +8,11 @@ import (
 	"segue/schemas/profile"
 )
 
-// Redirect empties the profile of an anonymous visitor who became known, and
-// returns what it held.
+// Redirect empties the profile of somebody who became another, and returns what it
+// held.
 func Redirect(p *profile.Profile, known string) *profile.Profile {
 	held := *p
-	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, Names: p.Names, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
+	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, Known: p.Known, Names: p.Names, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
 		Holdout: p.Holdout, Playbook: p.Playbook, Seen: slices.Clone(p.Seen), SeenOverflow: p.SeenOverflow}
 	held.Names, held.Segments, held.Runs, held.Next = nil, nil, nil, 0
 	return &held
@@ -66,6 +66,7 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	}
 	p.MachineOpens += from.MachineOpens
 	p.MachineClicks += from.MachineClicks
+	p.RefusedLinks += from.RefusedLinks
 	p.Traits = union(p.Traits, from.Traits, func(a, b profile.Trait) int { return strings.Compare(a.Name, b.Name) }, profile.MaxTraits)
 	p.FirstSeen = earliest(p.FirstSeen, from.FirstSeen)
 	p.LastSeen = max(p.LastSeen, from.LastSeen)
