@@ -105,6 +105,13 @@ func (g *gate) closed(now time.Time) bool {
 	return now.Before(g.until)
 }
 
+// news: something else than places may let more out.
+func (g *gate) news() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wake()
+}
+
 func (g *gate) wake() {
 	close(g.changed)
 	g.changed = make(chan struct{})

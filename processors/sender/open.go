@@ -42,6 +42,7 @@ func (s *session) open(ctx context.Context, stop <-chan struct{}) error {
 		return err
 	}
 	s.pacer.recall(s.partition, attempts, s.Clock.Now())
+	s.gate.news() // for who waited for this partition
 	start, end, err := s.bounds(ctx, schemas.Deliveries)
 	if err != nil {
 		return err

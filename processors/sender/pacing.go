@@ -16,32 +16,42 @@ type pacer struct {
 }
 
 // ready reports whether any of due may be tried at now, or must be judged since
-// its time is over. If not, at is the instant to ask again; zero: when a mail in
-// hand has come back.
-func (p *pacer) ready(due []*delivery, now time.Time) (ok bool, at time.Time) {
+// its time is over. If not, at is the instant to ask again (zero: none), and soon
+// says that it may be before that: when a mail in hand has come back, or the
+// partitions are recalled.
+func (p *pacer) ready(due []*delivery, now time.Time) (ok bool, at time.Time, soon bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	inHand := false
 	for _, d := range due {
 		until := schemas.Millis(d.GetGiveUpAt())
 		free, ask := p.pace.When(d.from(), d.to(), now.UnixMilli())
-		switch {
-		case free, until != 0 && until <= now.UnixMilli():
-			return true, time.Time{}
-		case ask == 0:
-			inHand = true
-			continue
-		case until != 0 && until < ask:
+		if free || until != 0 && until <= now.UnixMilli() {
+			return true, time.Time{}, false
+		}
+		soon = soon || ask == 0
+		if ask == 0 || until != 0 && until < ask {
 			ask = until
 		}
-		if wait := time.UnixMilli(ask); at.IsZero() || wait.Before(at) {
+		if wait := time.UnixMilli(ask); ask != 0 && (at.IsZero() || wait.Before(at)) {
 			at = wait
 		}
 	}
-	if inHand {
-		return false, time.Time{}
-	}
-	return false, at
+	return false, at, soon
+}
+
+// expect: partitions are ours from now on, and recalled before anything that a
+// warm-up limits sets out.
+func (p *pacer) expect(partitions []int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pace.Expect(partitions...)
+}
+
+// leave: a partition is no longer ours.
+func (p *pacer) leave(partition int32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pace.Leave(partition)
 }
 
 // take lets d of a partition set out, if its domain may get another mail now.
@@ -62,9 +72,7 @@ func (p *pacer) recall(partition int32, attempts map[string]*schemas.Attempt, no
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for from, at := range out {
-		p.pace.Recall(partition, from, at, now.UnixMilli())
-	}
+	p.pace.Recall(partition, out, now.UnixMilli())
 }
 
 func (p *pacer) back(t pace.Ticket, a pace.Answer, now time.Time) {

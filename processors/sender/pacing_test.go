@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,16 +154,15 @@ func TestWhatAsksForSlower(t *testing.T) {
 	}
 }
 
-// TestWarmUpOutlivesTheProcess: another one knows what set out today, and waits
-// for tomorrow. All is of one partition: mails of those that are opened first do
-// not wait for what the others will tell.
+// TestWarmUpOutlivesTheProcess: another one knows what set out today, of all
+// partitions, and waits for tomorrow.
 func TestWarmUpOutlivesTheProcess(t *testing.T) {
 	r := newRig(t, inbox.Config{})
 	r.change = func(c *Config) {
-		c.Pace.WarmUps = map[string]pace.WarmUp{"shop.example": {Start: epoch.Truncate(24 * time.Hour), PerDay: []int{2}}}
+		c.Pace.WarmUps = map[string]pace.WarmUp{"shop.example": {Start: epoch.Truncate(24 * time.Hour), PerDay: []int{2, 24}}}
 	}
-	for i := range 3 {
-		r.send(r.delivery(fmt.Sprint("d", i), func(d *schemas.Delivery) { d.GiveUpAt, d.Customer = nil, "ada" }))
+	for i := range 12 {
+		r.send(r.delivery(fmt.Sprint("d", i), func(d *schemas.Delivery) { d.GiveUpAt = nil }))
 	}
 	for life := 1; life <= 4; life++ {
 		s := r.start()
@@ -177,4 +177,78 @@ func TestWarmUpOutlivesTheProcess(t *testing.T) {
 	if got := r.inbox.Count(); got != 3 {
 		t.Errorf("mails on the next day: got %d, want 3", got)
 	}
+}
+
+// TestWarmUpWaitsForEveryPartition: while one of ours is not read, what sets out
+// today is not known. What no warm-up limits does not wait, and nobody waits
+// beyond its time.
+func TestWarmUpWaitsForEveryPartition(t *testing.T) {
+	r := newRig(t, inbox.Config{})
+	first, held := make(chan struct{}, 1), make(chan struct{})
+	r.change = func(c *Config) {
+		c.Pace.WarmUps = map[string]pace.WarmUp{"shop.example": {Start: epoch.Truncate(24 * time.Hour), PerDay: []int{24}}}
+		c.Hook = func(step string) error {
+			if step == "fenced" {
+				select {
+				case first <- struct{}{}:
+				default:
+					<-held
+				}
+			}
+			return nil
+		}
+	}
+	for i := range 8 { // of both partitions
+		r.send(r.delivery(fmt.Sprint("cold", i), func(d *schemas.Delivery) { d.GiveUpAt = schemas.Timestamp(epoch.Add(time.Hour).UnixMilli()) }))
+		r.send(r.delivery(fmt.Sprint("warm", i), func(d *schemas.Delivery) { d.From = "hello@warm.example" }))
+	}
+	s := r.start()
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release)
+	warm := len(r.outcomes(1))
+	for _, o := range r.outcomes(warm) {
+		if !strings.HasPrefix(o.GetDeliveryId(), "warm") || o.GetKind() != schemas.Outcome_SENT {
+			t.Errorf("outcome while a partition is not read: got %v, want warm ones sent", o)
+		}
+	}
+	r.clock.MoveTo(epoch.Add(time.Hour)) // the time is over of those that wait
+	for gaveUp := 0; gaveUp == 0; {
+		warm++
+		for _, o := range r.outcomes(warm) {
+			if o.GetKind() == schemas.Outcome_FAILED {
+				gaveUp++
+			} else if !strings.HasPrefix(o.GetDeliveryId(), "warm") {
+				t.Fatalf("outcome while a partition is not read: got %v, want none sent", o)
+			}
+		}
+	}
+	release()
+	r.quiet(s)
+	if got := len(r.outcomes(16)); got != 16 {
+		t.Errorf("outcomes: got %d, want 16", got)
+	}
+}
+
+// TestWarmUpWithoutAPartitionThatLeft: one that went to another process, before it
+// was read here, holds nothing up.
+func TestWarmUpWithoutAPartitionThatLeft(t *testing.T) {
+	r := newRig(t, inbox.Config{})
+	r.change = func(c *Config) {
+		c.Pace.WarmUps = map[string]pace.WarmUp{"shop.example": {Start: epoch.Truncate(24 * time.Hour), PerDay: []int{24 * 100}}}
+	}
+	s := r.start()
+	r.quiet(s)
+	left := &owner{Station: s.Station, partition: partitions, done: make(chan struct{}), cancel: func() {}}
+	close(left.done)
+	s.mu.Lock()
+	s.owners[left.partition] = left
+	s.mu.Unlock()
+	s.pacer.expect([]int32{left.partition})
+	r.send(r.delivery("d1"))
+	s.read(1)
+	if n := r.inbox.Count(); n != 0 {
+		t.Errorf("mails before it left: got %d, want none", n)
+	}
+	s.await([]*owner{left})
+	r.only(schemas.Outcome_SENT)
 }

@@ -32,7 +32,14 @@ func behind(t *testing.T, change ...func(*schemas.Delivery)) (r *rig, s *running
 
 // read waits until the lookout has seen so many records.
 func (s *running) read(records int64) {
-	for s.ours()[0].state().next+s.ours()[1].state().next < records {
+	for {
+		var next int64
+		for _, o := range s.ours() {
+			next += o.state().next
+		}
+		if next >= records {
+			return
+		}
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -192,18 +192,15 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 	}
 	if len(due) > 0 && !stopping {
 		free, until, changed := s.gate.free(now)
-		paced, again := s.pacer.ready(due, now)
+		paced, again, soon := s.pacer.ready(due, now)
 		if !paced {
 			until = again
 		}
-		switch {
-		case free > 0 && paced || unlooked(due):
+		if free > 0 && paced || unlooked(due) {
 			p.spaced, busy = true, true
-		case until.IsZero():
-			p.gate, busy = changed, true
-		default:
-			p.gate = changed
-			if p.at.IsZero() || until.Before(p.at) {
+		} else {
+			p.gate, busy = changed, busy || soon || until.IsZero()
+			if !until.IsZero() && (p.at.IsZero() || until.Before(p.at)) {
 				p.at = until
 			}
 		}
@@ -275,7 +272,7 @@ func unlooked(due []*delivery) bool {
 func (s *session) choose(ctx context.Context, now time.Time) (out []errand, err error) {
 	due, _ := s.ledger.due(now.UnixMilli())
 	free, _, _ := s.gate.free(now)
-	if paced, _ := s.pacer.ready(due, now); len(due) == 0 || (free == 0 || !paced) && !unlooked(due) {
+	if paced, _, _ := s.pacer.ready(due, now); len(due) == 0 || (free == 0 || !paced) && !unlooked(due) {
 		return nil, nil
 	}
 	if err := s.lookToEnd(ctx); err != nil {

@@ -155,6 +155,7 @@ func (s *Station) join(ctx context.Context) (*kgo.Client, error) {
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
 			<-ready
+			s.pacer.expect(m[topic]) // all, before the first of them can send
 			for _, p := range m[topic] {
 				o := s.own(ctx, p)
 				s.mu.Lock()
@@ -225,9 +226,11 @@ func (s *Station) await(owners []*owner) {
 		s.mu.Lock()
 		if s.owners[o.partition] == o {
 			delete(s.owners, o.partition)
+			s.pacer.leave(o.partition)
 		}
 		s.mu.Unlock()
 	}
+	s.gate.news() // for who waited for what was to be recalled
 	s.readiness()
 }
 

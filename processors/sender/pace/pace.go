@@ -14,9 +14,16 @@
 // Not obvious: each process paces for itself: with two senders, halve the limits.
 // A window is not remembered across a restart, and found again within minutes. A
 // warm-up day is: whoever takes a partition over recalls what set out from it
-// today. Partitions that are opened first do not wait for what the others recall,
-// and may send as many more; and how mails are spread over the day begins anew,
-// with an hour's share.
+// today, and sends nothing that a warm-up limits before all its partitions are
+// recalled. How mails are spread over the day begins anew, with an hour's share.
+//
+//
+// A day's number is each process's. Counted is what set out, whoever sent it, of
+// all partitions that the process has, and what it knew of those it had. So one
+// process never sends more than the number, and n of them n times as much at most;
+// each that is started anew elsewhere, for partitions that little was sent of yet,
+// may add as much again. A partition that cannot be read holds up whatever a
+// warm-up limits, until that gives up.
 package pace
 
 import (
@@ -66,6 +73,8 @@ type Pacer struct {
 	config  Config
 	domains map[string]*domain
 	senders map[string]*sender
+	// unknown are partitions whose mails of today are not recalled yet.
+	unknown map[int32]struct{}
 }
 
 type domain struct {
@@ -104,7 +113,7 @@ const (
 
 // New returns a pacer that has seen nothing yet.
 func New(c Config) *Pacer {
-	p := &Pacer{config: c, domains: map[string]*domain{}, senders: map[string]*sender{}}
+	p := &Pacer{config: c, domains: map[string]*domain{}, senders: map[string]*sender{}, unknown: map[int32]struct{}{}}
 	for name, w := range c.WarmUps {
 		p.senders[name] = &sender{WarmUp: w, day: math.MinInt}
 	}
@@ -112,7 +121,8 @@ func New(c Config) *Pacer {
 }
 
 // When says whether a mail may set out at now. If not, at is the instant to ask
-// again; 0: when one to the same domain has come back.
+// again; 0: when one to the same domain has come back, or no partition is expected
+// any more.
 func (p *Pacer) When(from, to string, now int64) (ok bool, at int64) {
 	d := p.domain(to, now)
 	if d.inHand >= max(1, int(d.window)) {
@@ -120,27 +130,40 @@ func (p *Pacer) When(from, to string, now int64) (ok bool, at int64) {
 	}
 	at = d.meter.when(d.distance())
 	if s := p.senders[from]; s != nil {
+		if _, _, limited := s.on(now); limited && len(p.unknown) > 0 {
+			return false, 0
+		}
 		at = max(at, s.when(now))
 	}
 	return at <= now, at
 }
 
-// Recall says when mails of a partition set out from a domain, in the place of
-// whatever was known of them.
-func (p *Pacer) Recall(partition int32, from string, out []int64, now int64) {
-	s := p.senders[from]
-	if s == nil {
-		return
+// Expect says that partitions are ours, and will be recalled.
+func (p *Pacer) Expect(partitions ...int32) {
+	for _, partition := range partitions {
+		p.unknown[partition] = struct{}{}
 	}
-	today := 0
-	s.turn(now)
-	for _, at := range out {
-		if day, _, _ := s.on(at); day == s.day {
-			today++
-		}
-	}
-	s.today[partition] = today
 }
+
+// Recall says when mails of a partition set out, by the domain that they are
+// from, in the place of whatever was known of them.
+func (p *Pacer) Recall(partition int32, out map[string][]int64, now int64) {
+	delete(p.unknown, partition)
+	for from, s := range p.senders {
+		today := 0
+		s.turn(now)
+		for _, at := range out[from] {
+			if day, _, _ := s.on(at); day == s.day {
+				today++
+			}
+		}
+		s.today[partition] = today
+	}
+}
+
+// Leave says that a partition is no longer ours: nobody waits for it. What is
+// known of its mails still counts.
+func (p *Pacer) Leave(partition int32) { delete(p.unknown, partition) }
 
 // Take lets a mail of a partition set out, if it may. Its ticket must come back.
 func (p *Pacer) Take(partition int32, from, to string, now int64) (Ticket, bool) {

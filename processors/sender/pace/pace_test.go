@@ -190,8 +190,38 @@ func TestMemoryOfDomains(t *testing.T) {
 	p.Back(held, Taken, now)
 }
 
+// TestNothingBeforeAllIsRecalled: what a warm-up limits waits for every partition
+// that is ours, and for none that is not, or no longer.
+func TestNothingBeforeAllIsRecalled(t *testing.T) {
+	p := New(Config{Default: Limits{AtOnce: 10}, WarmUps: map[string]WarmUp{"shop.example": {Start: start, PerDay: []int{2}}}})
+	now := start.Add(12 * time.Hour).UnixMilli()
+	when := func(step, from string, want bool) {
+		t.Helper()
+		if ok, at := p.When(from, "example.com", now); ok != want || !ok && at != 0 {
+			t.Errorf("%s: When(%q) = %t, %d, want %t", step, from, ok, at, want)
+		}
+	}
+	p.Expect(0, 1, 2)
+	when("none is recalled", "shop.example", false)
+	when("a domain that is warm", "warm.example", true)
+	p.Recall(0, map[string][]int64{"shop.example": {now}}, now)
+	p.Leave(1)
+	when("one is not recalled", "shop.example", false)
+	p.Recall(2, nil, now)
+	when("all are recalled, or gone", "shop.example", true)
+	p.Expect(3)
+	when("another is ours", "shop.example", false)
+	now = start.Add(24 * time.Hour).UnixMilli()
+	when("the warm-up is over", "shop.example", true)
+	now = start.UnixMilli()
+	p.Recall(3, map[string][]int64{"shop.example": {now}}, now)
+	if ok, at := p.When("shop.example", "example.com", now); ok || at != start.Add(24*time.Hour).UnixMilli() {
+		t.Errorf("after a day's mails of two partitions: When = %t, %d, want tomorrow", ok, at)
+	}
+}
+
 // TestWarmUpAcrossRestarts: however often processes end, and partitions come back
-// or begin again, a day's mails are as many as were said.
+// or begin again, one by one, a day's mails are as many as were said.
 func TestWarmUpAcrossRestarts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		perDay := rapid.SliceOfN(rapid.IntRange(1, 60), 1, 3).Draw(t, "per day")
@@ -204,11 +234,9 @@ func TestWarmUpAcrossRestarts(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0: // the process ends, and another takes all partitions over
 				p = New(config)
-				for of, out := range log {
-					p.Recall(of, "shop.example", out, now)
-				}
-			case 1: // a partition begins again
-				p.Recall(partition, "shop.example", log[partition], now)
+				p.Expect(0, 1, 2, 3)
+			case 1, 3, 4: // a partition begins, or begins again
+				p.Recall(partition, map[string][]int64{"shop.example": log[partition]}, now)
 			case 2:
 				now += int64(rapid.IntRange(0, int(ms(9*time.Hour))).Draw(t, "ms"))
 			default:
