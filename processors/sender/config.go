@@ -58,6 +58,9 @@ type Config struct {
 	// Ready hears whether every partition that is ours is being worked on.
 	Ready func(ok bool, why string)
 
+	// Patience is how long a stop, or a partition that goes to another, may finish
+	// what is in hand; default 20s. A stop ends within that and a quarter of it.
+	Patience time.Duration
 	// CommitSpacing is the least time between two transactions of a partition;
 	// default 20ms, below which a real broker may still be busy with the last.
 	CommitSpacing time.Duration
@@ -90,6 +93,7 @@ type SMTP struct {
 
 const (
 	defaultSpacing     = 20 * time.Millisecond
+	defaultPatience    = 20 * time.Second
 	defaultTimeout     = time.Minute
 	defaultConnections = 8
 	defaultPerConnect  = 100
@@ -145,6 +149,9 @@ func (c *Config) complete() error {
 	}
 	if c.Ready == nil {
 		c.Ready = func(bool, string) {}
+	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
 	}
 	if c.CommitSpacing == 0 {
 		c.CommitSpacing = defaultSpacing

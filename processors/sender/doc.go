@@ -50,6 +50,10 @@
 // Mails of which too many come back are paused by the circuit breaker, which runs
 // beside the owner of partition 0 and reads the outcomes of all.
 //
+// A stop finishes what is in hand, and ends after Patience and a quarter of it even
+// if neither Kafka nor a mail server answers: then every client is cut off, and
+// what was handed over and is not recorded is in doubt to the next process.
+//
 // One transaction carries the notes and outcomes of all mails that are ready
 // then; transactions are CommitSpacing apart.
 //

@@ -18,7 +18,7 @@ type hearing struct {
 // hear waits for the answers to what is in hand, after the session broke or was
 // lost: they are what the next one knows of its notes. A stop ends it early.
 func (s *session) hear(stop <-chan struct{}) {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(s.Patience)
 	defer timer.Stop()
 	for s.ledger.inHand > 0 {
 		select {

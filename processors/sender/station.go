@@ -22,9 +22,6 @@ const (
 	sessionTimeout = 15 * time.Second
 	// offsetInterval is how often the group's offset moves.
 	offsetInterval = time.Second
-	// patience is how long a partition that goes to another may finish what is in
-	// hand; the group waits for it.
-	patience = 20 * time.Second
 	// versionsKept bounds the compiled playbooks.
 	versionsKept = 32
 )
@@ -47,7 +44,11 @@ type Station struct {
 	owners   map[int32]*owner
 	versions map[string]*mail.Templates
 	heard    map[int32][]hearing // by partition
-	kill     context.CancelCauseFunc
+
+	// hard ends all work and every client of Kafka at once: one that is not
+	// answered does not close by itself for half a minute.
+	hard context.Context
+	kill context.CancelCauseFunc
 }
 
 // New checks c. Nothing happens before Run.
@@ -55,7 +56,10 @@ func New(c Config) (*Station, error) {
 	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("sender: %w", err)
 	}
+	hard, kill := context.WithCancelCause(context.Background())
+	c.Kafka = append(slices.Clip(c.Kafka), kgo.WithContext(hard))
 	s := &Station{
+		hard: hard, kill: kill,
 		Config:   c,
 		composer: c.composer(),
 		gate:     newGate(c.SMTP.Connections),
@@ -83,10 +87,13 @@ func New(c Config) (*Station, error) {
 	return s, nil
 }
 
-// Run sends until ctx ends; then it finishes what is in hand.
+// Run sends until ctx ends; then it finishes what is in hand. It returns within
+// Patience and a quarter of it, whatever Kafka and mail servers do.
 func (s *Station) Run(ctx context.Context) error {
 	defer s.playbooks.Close()
 	defer s.brake.table.Close()
+	defer s.kill(nil) // before anything closes
+	defer context.AfterFunc(ctx, s.bound)()
 	if s.DryRun || len(s.OnlyTo) > 0 {
 		s.Log.Warn("not everybody gets mail: the others' deliveries end as shadowed", "dry run", s.DryRun, "only to", s.OnlyTo)
 	}
@@ -99,42 +106,47 @@ func (s *Station) Run(ctx context.Context) error {
 			return fmt.Errorf("sender: %w", err)
 		}
 	}
-	// hard outlives ctx: what is in hand at its end is finished.
-	hard, kill := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer kill(nil)
-	s.mu.Lock()
-	s.kill = kill
-	s.mu.Unlock()
-
 	var couriers sync.WaitGroup
 	for range s.SMTP.Connections {
-		couriers.Go(func() { s.deliver(hard) })
+		couriers.Go(func() { s.deliver(s.hard) })
 	}
 	defer couriers.Wait()
-	defer kill(nil)
-	client, err := s.join(hard)
+	defer s.kill(nil)
+	client, err := s.join(s.hard)
 	if err != nil {
 		return fmt.Errorf("sender: %w", err)
 	}
 	defer client.Close()
+	defer s.kill(nil)
 	s.readiness()
-	go s.watch(hard, client)
+	go s.watch(s.hard, client)
 
 	tick := time.NewTicker(offsetInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			s.commitOffsets(hard)
+			s.commitOffsets(ctx)
 			s.brake.now() // also who owns no partition shows what is paused
 			s.readiness()
 		case <-ctx.Done():
-			s.release(hard, s.ours())
+			s.release(s.hard, s.ours())
 			return nil
-		case <-hard.Done():
+		case <-s.hard.Done():
 			s.await(s.ours())
-			return context.Cause(hard)
+			return context.Cause(s.hard)
 		}
+	}
+}
+
+// bound ends a stop that takes too long. A quarter of its patience is left to say
+// how far it came.
+func (s *Station) bound() {
+	select {
+	case <-time.After(s.Patience + s.Patience/4):
+		s.Log.Error("stop without Kafka's answer: what was handed over and is not recorded will be in doubt")
+		s.kill(nil)
+	case <-s.hard.Done():
 	}
 }
 
@@ -149,7 +161,7 @@ func (s *Station) join(ctx context.Context) (*kgo.Client, error) {
 		kgo.InstanceID(s.Prefix+s.Instance),
 		kgo.ConsumeTopics(topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.RebalanceTimeout(2*patience),
+		kgo.RebalanceTimeout(2*s.Patience),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
@@ -205,7 +217,7 @@ func (s *Station) release(ctx context.Context, owners []*owner) {
 		o.finish()
 	}
 	enough := make(chan struct{})
-	timer := time.AfterFunc(patience, func() { close(enough) })
+	timer := time.AfterFunc(s.Patience, func() { close(enough) })
 	defer timer.Stop()
 	for _, o := range owners {
 		o.release(enough)

@@ -17,7 +17,6 @@
 // today, and sends nothing that a warm-up limits before all its partitions are
 // recalled. How mails are spread over the day begins anew, with an hour's share.
 //
-//
 // A day's number is each process's. Counted is what set out, whoever sent it, of
 // all partitions that the process has, and what it knew of those it had. So one
 // process never sends more than the number, and n of them n times as much at most;
