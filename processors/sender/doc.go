@@ -45,7 +45,13 @@
 // What is paused waits, too: a journey, or all, by the topic pauses, which every
 // sender reads to its end before a mail is noted. A mail that is noted while a
 // pause is written does not set out if the pause is known by then, and its note is
-// taken back.
+// taken back. Of a partition's paused mails the first 500 stay in memory; those
+// after them are in the log alone, so that other journeys' go on behind them. The
+// group's offset stays before them, and when they are resumed, or the time of one
+// is over (looked for every ten minutes), the session ends and the next reads all
+// of it again: a cursor of their own would have to know what has ended since, which
+// is what a session knows when it begins. Until then nothing is said of those that
+// are called back, or whose time is over.
 //
 // Mails of which too many come back are paused by the circuit breaker, which runs
 // beside the owner of partition 0 and reads the outcomes of all.
@@ -60,15 +66,17 @@
 // Not obvious: a cancellation that is appended after the lookout's question and
 // before the mail is handed over comes too late; that window is a few
 // milliseconds, and as long as the server takes: what still waits for a
-// connection by then is not handed over. A replaced owner that slept between note
-// and hand-over still hands that one mail over: its successor has called it
-// in-doubt by then, and does not send it. A session that broke waits up to 20 s for
-// the answers to what is in hand; what comes later is not heard, and in doubt. What
-// is in hand is bounded by SMTP.Connections, so that a crash leaves few in doubt. An answer that is lost after the mail's
-// last byte leaves it in doubt too: the server may have taken it. Outcomes in
-// attempts become tombstones when a session begins whose log has dropped their
-// deliveries: so long can an operator set the group's offset back, and nothing is
-// sent again. A partition holds as many waiting deliveries as its window in memory, and
-// reads no further: a domain that is slowed to a crawl, or a journey that is paused,
-// and fills it holds up the others of that partition until its mails give up.
+// connection by then is not handed over. A replaced owner that slept between
+// note and hand-over still hands that one mail over: its successor has called it
+// in-doubt by then, and does not send it. A session that broke waits up to 20 s
+// for the answers to what is in hand; what comes later is not heard, and in
+// doubt. What is in hand is bounded by SMTP.Connections, so that a crash leaves
+// few in doubt. An answer that is lost after the mail's last byte leaves it in
+// doubt too: the server may have taken it. Outcomes in attempts become
+// tombstones when a session begins whose log has dropped their deliveries: so
+// long can an operator set the group's offset back, and nothing is sent again. A
+// partition holds as many waiting deliveries as its window in memory (1,000, not
+// counting what is paused beyond 500), and reads no further: a domain that is
+// slowed to a crawl and fills it holds up the others of that partition until its
+// mails give up.
 package sender

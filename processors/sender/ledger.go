@@ -39,8 +39,9 @@ type ledger struct {
 	// ended wait for their outcome to be recorded; withdrawn for their note to go.
 	ended, withdrawn []*delivery
 	inHand           int
-	// pauses as they are known now.
-	pauses pauses
+	// pauses as they are known now, and whom they concern that is not in open.
+	pauses  pauses
+	skipped skipped
 }
 
 type cancellation struct {
@@ -347,6 +348,9 @@ func (l *ledger) recorded() {
 func (l *ledger) oldest(next int64) int64 {
 	for _, d := range l.open {
 		next = min(next, d.offset)
+	}
+	if l.skipped.journeys != nil {
+		next = min(next, l.skipped.from)
 	}
 	return next
 }

@@ -2,6 +2,7 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -61,8 +62,13 @@ func (o *owner) run(ctx context.Context) {
 		if err == nil || ctx.Err() != nil || o.stopped() {
 			return
 		}
-		o.metrics.sessions.Inc()
-		o.Log.Warn("begin partition again", "partition", o.partition, "cause", err)
+		if errors.Is(err, errAgain) {
+			failures = 0
+			o.Log.Info("begin partition again", "partition", o.partition, "to", err)
+		} else {
+			o.metrics.sessions.Inc()
+			o.Log.Warn("begin partition again", "partition", o.partition, "cause", err)
+		}
 		if time.Since(began) > time.Minute {
 			failures = 0
 		}

@@ -43,6 +43,8 @@ type session struct {
 	places int
 	// sweep are ended attempts whose deliveries the log has dropped.
 	sweep []string
+	// began is when it was opened, milliseconds.
+	began int64
 	// spaced is the earliest time, by the machine, of the next transaction.
 	spaced time.Time
 }
@@ -63,6 +65,7 @@ func (o *owner) work(ctx context.Context, stop <-chan struct{}) error {
 	if err := s.open(ctx, stop); err != nil {
 		return err
 	}
+	s.began = s.Clock.Now().UnixMilli()
 	go s.read(ctx, s.taker, s.takes)
 	go s.read(ctx, s.client, s.looks)
 	err := s.loop(ctx, stop)
@@ -100,16 +103,22 @@ func (s *session) read(ctx context.Context, client *kgo.Client, to chan<- []*kgo
 	}
 }
 
-// loop turns until it is told to stop and nothing is in hand.
+// loop turns until it is told to stop, or has to read again what it skipped, and
+// nothing is in hand.
 func (s *session) loop(ctx context.Context, stop <-chan struct{}) error {
 	stopping := false
+	var end error
 	for {
 		p, err := s.turn(ctx, stopping)
 		if err != nil {
 			return err
 		}
 		if stopping && s.ledger.inHand == 0 && !s.pending() {
-			return nil
+			return end
+		}
+		if p.again && !stopping {
+			stopping, end = true, errAgain
+			continue
 		}
 		takes := s.takes
 		if s.full() || stopping {
@@ -129,7 +138,7 @@ func (s *session) loop(ctx context.Context, stop <-chan struct{}) error {
 			err = ctx.Err()
 		case err = <-s.broken:
 		case <-stop:
-			stop, stopping = nil, true
+			stop, stopping, end = nil, true, nil
 		case records := <-takes:
 			s.take(records)
 		case records := <-s.looks:
@@ -154,6 +163,7 @@ type pause struct {
 	gate   <-chan struct{} // a place at the gate
 	brake  <-chan struct{} // what is paused, or no longer
 	spaced bool            // the time of the next transaction
+	again  bool            // nothing more: what was skipped is to be read
 }
 
 // turn does all that can be done now.
@@ -184,9 +194,15 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 			}
 		}
 	}
+	s.ledger.skip()
 	due, later := s.ledger.due(now.UnixMilli())
-	busy := s.ledger.inHand > 0 || s.pending()
+	again, reread := s.ledger.again(s.began, now.UnixMilli())
+	p.again = again
+	busy := s.ledger.inHand > 0 || s.pending() || again
 	p.spaced = s.pending()
+	if later == 0 || reread != 0 && reread < later {
+		later = reread
+	}
 	if later != 0 {
 		p.at = time.UnixMilli(later)
 	}
