@@ -116,6 +116,7 @@ func onMonday(t *testing.T, story func(t *testing.T, s *street)) {
 		post, err := sender.New(sender.Config{Kafka: s.kafka, Instance: "one", PublicURL: "http://shop.example", Links: keys, ReturnPath: "bounces@shop.example",
 			SMTP: sender.SMTP{Addr: "127.0.0.1:2525", Dial: s.network.DialContext}})
 		must(err)
+		defer office.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		var stations sync.WaitGroup
 		for _, run := range []func(context.Context) error{door.Run, office.Run, fold.Run, post.Run} {

@@ -268,6 +268,7 @@ func (c *Config) Validate() (wrong []invalid) {
 	}
 	check(c.Collector.MaxInFlight >= minInFlight, "collector.max_in_flight", c.Collector.MaxInFlight, minInFlight.String()+" or more")
 	check(c.Returns.Listen == "" || isAddress(c.Returns.Listen), "returns.listen", c.Returns.Listen, "host:port, or nothing")
+	check((c.Returns.TLS.Cert == "") == (c.Returns.TLS.Key == ""), "returns.tls.key", c.Returns.TLS.Key, "the key of returns.tls.cert, or neither")
 	for _, a := range c.Returns.Complaints {
 		check(isMailAddress(a), "returns.complaints", a, "an address such as complaints@shop.example, each")
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/mail"
 
@@ -11,6 +13,8 @@ import (
 type Returns struct {
 	// Listen is HOST:PORT of an SMTP server for what comes back; empty: none.
 	Listen string `koanf:"listen"`
+	// TLS is what it offers STARTTLS with.
+	TLS ReturnsTLS `koanf:"tls"`
 	// Complaints are the addresses that mailbox providers send feedback reports to.
 	Complaints []string `koanf:"complaints"`
 	// Maildir is a mailbox that another mail server fills.
@@ -25,9 +29,32 @@ type Returns struct {
 	Mailgun string `koanf:"mailgun" secret:"true"`
 }
 
+// ReturnsTLS names PEM files of a certificate and its key; neither: no STARTTLS.
+type ReturnsTLS struct {
+	Cert string `koanf:"cert"`
+	Key  string `koanf:"key"`
+}
+
+// config reads the files again for each connection: a certificate is renewed every
+// few weeks. nil: there are none.
+func (t ReturnsTLS) config() (*tls.Config, error) {
+	if t.Cert == "" {
+		return nil, nil
+	}
+	load := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		return &pair, err
+	}
+	if _, err := load(nil); err != nil {
+		return nil, fmt.Errorf("returns.tls.cert: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: load}, nil
+}
+
 // webhooks are those that something is set for, by their names in the path.
 func (r *Returns) webhooks() (map[string]returns.Webhook, error) {
 	all := map[string]returns.Webhook{}
+	var errs []error
 	for _, w := range []struct {
 		name, key string
 		set       bool
@@ -43,11 +70,11 @@ func (r *Returns) webhooks() (map[string]returns.Webhook, error) {
 		}
 		hook, err := w.make()
 		if err != nil {
-			return nil, fmt.Errorf("returns.%s: %w", w.key, err)
+			errs = append(errs, fmt.Errorf("returns.%s: %w", w.key, err))
 		}
 		all[w.name] = hook
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
 // isMailAddress reports whether s is an address alone.

@@ -96,6 +96,7 @@ func TestWrongConfigs(t *testing.T) {
 		{"sender: {warm_up: {start: {shop.example: soon}}}", `config.yaml:1: sender.warm_up.start: got "map[shop.example:soon]", want a day such as 2026-03-02 for each domain`},
 		{"sender: {warm_up: {per_day: [50, 0]}}", `config.yaml:1: sender.warm_up.per_day: got "[50 0]", want positive numbers, one for each day`},
 		{"returns: {listen: '25'}", `config.yaml:1: returns.listen: got "25", want host:port, or nothing`},
+		{"returns: {tls: {cert: a.pem}}", `returns.tls.key: got "", want the key of returns.tls.cert, or neither`},
 		{"returns: {complaints: [shop.example]}", `config.yaml:1: returns.complaints: got "shop.example", want an address such as complaints@shop.example, each`},
 		{"prefix: [", `config.yaml:1:9:`},
 	} {

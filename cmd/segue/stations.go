@@ -35,11 +35,8 @@ func startCollector(p process) (func(context.Context) error, error) {
 		err = errors.Join(err, errors.New("collector.write_keys: got none, want at least one key and its source's name, as in SEGUE_COLLECTOR_WRITE_KEYS=KEY=shop"))
 	}
 	machines, errMachines := p.Collector.machines()
-	if err = errors.Join(err, errMachines); err != nil {
-		return nil, err
-	}
-	office, err := startReturns(p, keys)
-	if err != nil {
+	office, errReturns := startReturns(p, keys)
+	if err = errors.Join(err, errMachines, errReturns); err != nil {
 		return nil, err
 	}
 	hosts := p.mailHosts()
@@ -57,22 +54,27 @@ func startCollector(p process) (func(context.Context) error, error) {
 	}
 	p.log.Info("collecting", "url", "http://"+s.Addr().String(), "mails lead to", cmp.Or(strings.Join(hosts, ", "), "anywhere"))
 	return func(ctx context.Context) error {
+		defer office.Close() // webhooks come as long as the collector answers
 		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return s.Run(ctx) })
-		group.Go(func() error { return office.Run(ctx) })
-		return group.Wait()
+		errs := make([]error, 2)
+		for i, run := range []func(context.Context) error{s.Run, office.Run} {
+			group.Go(func() error { errs[i] = run(ctx); return errs[i] })
+		}
+		_ = group.Wait() // the first of them
+		return errors.Join(errs...)
 	}, nil
 }
 
 // startReturns takes bounces and complaints, beside the collector and over its HTTP.
 func startReturns(p process, keys link.Keys) (*returns.Office, error) {
 	hooks, err := p.Returns.webhooks()
-	if err != nil {
+	secure, errTLS := p.Returns.TLS.config()
+	if err = errors.Join(err, errTLS); err != nil {
 		return nil, err
 	}
 	return returns.New(returns.Config{
-		Kafka: p.kafka, Prefix: p.Prefix, Links: keys, Webhooks: hooks, Listen: p.Returns.Listen, Complaints: p.Returns.Complaints,
-		Maildir: p.Returns.Maildir, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics,
+		Kafka: p.kafka, Prefix: p.Prefix, Links: keys, Webhooks: hooks, Listen: p.Returns.Listen, TLS: secure,
+		Complaints: p.Returns.Complaints, Maildir: p.Returns.Maildir, Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics,
 	})
 }
 

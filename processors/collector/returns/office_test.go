@@ -3,16 +3,20 @@ package returns
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	netsmtp "net/smtp"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +45,8 @@ type rig struct {
 	// path is the return path of that mail, unsubscribe its link.
 	path, unsubscribe string
 	web               *httptest.Server
+	// end ends Run, and waits for it.
+	end func()
 }
 
 func newRig(t *testing.T, change func(*Config)) *rig {
@@ -78,12 +84,14 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
+	t.Cleanup(r.Close)
+	r.end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run = %v, want nil", err)
 		}
 	})
+	t.Cleanup(r.end)
 	return r
 }
 
@@ -194,6 +202,75 @@ func TestToldTwice(t *testing.T) {
 	}
 	const once = "ada d1/bounced: bounced ada@example.com, cart step 2 second (550 5.1.1 that is how it is)"
 	r.want(once, once, once)
+}
+
+// What is under way when the office ends still reaches Kafka: webhooks as long as
+// the collector answers, and a mail that has begun to come in.
+func TestLastReturns(t *testing.T) {
+	p := sendGridOf(t)
+	r := newRig(t, func(c *Config) { c.Webhooks = map[string]Webhook{"sendgrid": p.hook} })
+	c := must[*smtp.Client](t)(smtp.Dial(r.Listener.Addr().String()))
+	defer c.Close()
+	if err := errors.Join(c.Mail("", nil), c.Rcpt(r.path, nil)); err != nil {
+		t.Fatal(err)
+	}
+	w := must[*smtp.DataCommand](t)(c.Data())
+	mail := report(r.path, "", "5.2.2")
+	if _, err := io.WriteString(w, mail[:100]); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.end() }()
+	for { // until it takes no new ones
+		other, err := net.Dial("tcp", r.Listener.Addr().String())
+		if err != nil {
+			break
+		}
+		other.Close()
+	}
+	select {
+	case <-ended:
+		t.Error("Run returned while a mail was under way")
+	case <-time.After(50 * time.Millisecond):
+	}
+	_, err := io.WriteString(w, mail[100:])
+	if err = errors.Join(err, w.Close(), c.Quit()); err != nil {
+		t.Errorf("a mail that was under way: %v, want it taken", err)
+	}
+	<-ended
+	header, body := p.sign(`[{"event":"bounce","type":"bounce","email":"ada@example.com","reason":"550 5.1.1 that is how it is","segue_return":"`+r.path+`"}]`, now)
+	if code, answer := r.call("sendgrid", header, body); code != 200 {
+		t.Errorf("a last webhook: got %d %s, want 200", code, answer)
+	}
+	r.want("ada d1/bounced: bounced ada@example.com, cart step 2 second (550 5.1.1 that is how it is)",
+		"ada d1/bounced-soft: bounced ada@example.com, cart step 2 second (550 5.2.2 that is how it is), soft")
+}
+
+// With a certificate the way is encrypted for whoever asks, and open for others.
+func TestReturnsOverTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil)
+	defer certified.Close()
+	r := newRig(t, func(c *Config) { c.TLS = &tls.Config{Certificates: certified.TLS.Certificates} })
+	trusted := x509.NewCertPool()
+	trusted.AddCert(certified.Certificate())
+	c := must[*netsmtp.Client](t)(netsmtp.Dial(r.Listener.Addr().String()))
+	defer c.Close()
+	if err := c.StartTLS(&tls.Config{ServerName: "example.com", RootCAs: trusted}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.Mail(""), c.Rcpt(r.path)); err != nil {
+		t.Fatal(err)
+	}
+	w := must[io.WriteCloser](t)(c.Data())
+	_, err := io.WriteString(w, report(r.path, r.unsubscribe, "5.1.1"))
+	if err = errors.Join(err, w.Close(), c.Quit()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.post(r.path, report("", "", "5.2.2")); err != nil {
+		t.Errorf("without TLS: %v", err)
+	}
+	r.want("ada d1/bounced: bounced ada@example.com, cart step 2 second (550 5.1.1 that is how it is)",
+		"ada d1/bounced-soft: bounced ada@example.com, cart step 2 second (550 5.2.2 that is how it is), soft")
 }
 
 // A complaint comes to an address of its own, from a provider that names nobody,

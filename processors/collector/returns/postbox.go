@@ -28,15 +28,21 @@ func (o *Office) listen(ctx context.Context) error {
 	server.MaxRecipients = 1 // a report is about the one mail
 	server.EnableSMTPUTF8 = true
 	server.ErrorLog = silent{}
+	server.TLSConfig = o.TLS
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.AckTimeout+time.Second)
 		defer cancel()
 		if server.Shutdown(last) != nil {
 			_ = server.Close()
 		}
 	})
-	defer stop()
-	if err := server.Serve(netutil.LimitListener(o.listener, maxConnections)); err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+	err := server.Serve(netutil.LimitListener(o.listener, maxConnections))
+	if !stop() {
+		<-ended // of the mails that are under way, not only of the listener
+	}
+	if err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("returns: serve SMTP at %s: %w", o.listener.Addr(), err)
 	}
 	return nil

@@ -29,6 +29,7 @@ package returns
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,6 +64,8 @@ type Config struct {
 	Listen string
 	// Listener, if any, is used instead.
 	Listener net.Listener
+	// TLS is what that server offers STARTTLS with; nil: it does not.
+	TLS *tls.Config
 	// Complaints are the addresses that mailbox providers send feedback reports
 	// to, besides return paths.
 	Complaints []string
@@ -142,9 +145,8 @@ func New(c Config) (*Office, error) {
 	return o, nil
 }
 
-// Run takes mails until ctx ends. Webhooks come over ServeHTTP.
+// Run takes mails until ctx ends. Webhooks come over ServeHTTP, until Close.
 func (o *Office) Run(ctx context.Context) error {
-	defer o.client.Close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { <-ctx.Done(); return nil }) // webhooks come meanwhile
 	if o.listener != nil {
@@ -155,6 +157,9 @@ func (o *Office) Run(ctx context.Context) error {
 	}
 	return group.Wait()
 }
+
+// Close ends what Run and the last call have left behind.
+func (o *Office) Close() { o.client.Close() }
 
 // ServeHTTP takes POST /v1/returns/PROVIDER. How many bodies come in at a time is
 // up to whoever serves it.
@@ -217,8 +222,13 @@ func (o *Office) take(r *http.Request, provider string, hook Webhook) (status in
 	return http.StatusOK, nil
 }
 
-// begin waits until one more may be taken in hand.
+// begin waits until one more may be taken in hand. If there is room now, it may.
 func (o *Office) begin(ctx context.Context) bool {
+	select {
+	case o.handling <- struct{}{}:
+		return true
+	default:
+	}
 	select {
 	case o.handling <- struct{}{}:
 		return true
