@@ -3,9 +3,11 @@
 //
 //	mail as composed + keys of its domain → the mail, with a DKIM-Signature for each
 //
-// Not obvious: fields that a mail has once are named once more than it has them
-// (oversigned): whoever adds a second From or Subject on the way breaks the
-// signature. A domain may have several keys, and all of them sign: RSA for those
+// Not obvious: fields that a mail may have once are named once more than it has
+// them (oversigned): whoever adds a second Subject, a copy, or a Content-Type that
+// makes another mail of the body, on the way, breaks the signature. Feedback-ID is
+// not: providers add their own. A relay that writes Date and Message-ID anew (SES)
+// breaks it, too: its own signature must do there. A domain may have several keys, and all of them sign: RSA for those
 // who know no other, Ed25519 beside it.
 package dkim
 
@@ -30,11 +32,12 @@ import (
 // minBits of an RSA key: what large providers ask for.
 const minBits = 2048
 
-// signed are the fields that a signature covers; those that come twice are
-// oversigned.
+// signed are the fields that a signature covers: what our mails have, twice, and
+// what they do not have and would change their meaning.
 var signed = []string{
-	"From", "From", "To", "To", "Subject", "Subject", "Date", "Date", "Message-ID", "Message-ID", "Reply-To",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+	"From", "From", "To", "To", "Subject", "Subject", "Date", "Date", "Message-ID", "Message-ID",
+	"MIME-Version", "MIME-Version", "Content-Type", "Content-Type",
+	"Content-Transfer-Encoding", "Cc", "Reply-To", "Sender", "In-Reply-To", "References",
 	"List-Unsubscribe", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Unsubscribe-Post", "Feedback-ID",
 }
 

@@ -118,13 +118,20 @@ func TestChangedMailDoesNotVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string][2]string{
-		"body":             {"Your mug", "Your rug"},
-		"subject":          {"Still yours", "Not yours"},
-		"way out":          {"/u/x", "/u/y"},
-		"a second From":    {"From: Alder", "From: <evil@example.com>\r\nFrom: Alder"},
-		"a second Subject": {"Subject:", "Subject: win\r\nSubject:"},
-		"a Reply-To":       {"Subject:", "Reply-To: evil@example.com\r\nSubject:"},
-		"a second way out": {"List-Unsubscribe: ", "List-Unsubscribe: <https://evil.example>\r\nList-Unsubscribe: "},
+		"body":                    {"Your mug", "Your rug"},
+		"subject":                 {"Still yours", "Not yours"},
+		"way out":                 {"/u/x", "/u/y"},
+		"a second From":           {"\r\nFrom: Alder", "\r\nFrom: <evil@example.com>\r\nFrom: Alder"},
+		"a second Subject":        {"\r\nSubject:", "\r\nSubject: win\r\nSubject:"},
+		"a Reply-To":              {"\r\nSubject:", "\r\nReply-To: evil@example.com\r\nSubject:"},
+		"a second body type":      {"\r\nContent-Type:", "\r\nContent-Type: multipart/mixed; boundary=x\r\nContent-Type:"},
+		"another encoding":        {"\r\nContent-Type:", "\r\nContent-Transfer-Encoding: base64\r\nContent-Type:"},
+		"a second MIME-Version":   {"\r\nMIME-Version:", "\r\nMIME-Version: 1.0\r\nMIME-Version:"},
+		"a copy":                  {"\r\nSubject:", "\r\nCc: evil@example.com\r\nSubject:"},
+		"another sender":          {"\r\nSubject:", "\r\nSender: evil@example.com\r\nSubject:"},
+		"an answer to a mail":     {"\r\nSubject:", "\r\nIn-Reply-To: <1@bank.example>\r\nSubject:"},
+		"a second one-click post": {"\r\nList-Unsubscribe-Post:", "\r\nList-Unsubscribe-Post: List-Unsubscribe=No\r\nList-Unsubscribe-Post:"},
+		"a second way out":        {"\r\nList-Unsubscribe: ", "\r\nList-Unsubscribe: <https://evil.example>\r\nList-Unsubscribe: "},
 	} {
 		for _, v := range keys.verify(t, []byte(strings.Replace(string(raw), change[0], change[1], 1))) {
 			if v.Err == nil {
