@@ -9,8 +9,10 @@ import (
 	netmail "net/mail"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	gomail "github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
 
 	"segue/schemas"
 	"segue/schemas/link"
@@ -52,8 +54,13 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	if err != nil {
 		return Message{}, fmt.Errorf("to %q: %w", d.GetTo(), err)
 	}
+	for _, a := range []*netmail.Address{from, to} {
+		if a.Address, err = knownEverywhere(a.Address); err != nil {
+			return Message{}, err
+		}
+	}
 	if d.GetToName() != "" {
-		to.Name = strings.Join(strings.Fields(d.GetToName()), " ")
+		to.Name = oneLine(d.GetToName())
 	}
 	l := link.Link{Customer: d.GetCustomer(), Delivery: d.GetId(), Journey: d.GetJourney(), Step: int(d.GetStep()),
 		At: date.UnixMilli(), Topics: topics(d.GetTopics())}
@@ -83,18 +90,18 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
 	m.FromMailAddress(from)
 	m.ToMailAddress(to)
-	m.Subject(subject)
+	m.Subject(oneLine(subject))
 	m.SetDateWithValue(date)
 	m.SetMessageIDWithValue(messageID(d.GetId(), from.Address))
 	// Preformatted: a word of a header's value may be split, a URL may not.
 	m.SetGenHeaderPreformatted(gomail.HeaderListUnsubscribe, "<"+unsubscribe+">")
 	m.SetGenHeader(gomail.HeaderListUnsubscribePost, "List-Unsubscribe=One-Click") // of two that are preformatted the order is drawn
 	_, domain, _ := strings.Cut(from.Address, "@")
-	m.SetGenHeader(headerFeedback, fmt.Sprintf("%s:%s:%d:%s", label(d.GetJourney()), label(d.GetMessage()), d.GetStep(), domain))
-	m.SetGenHeader(HeaderCustomer, d.GetCustomer())
-	m.SetGenHeader(HeaderDelivery, d.GetId())
+	m.SetGenHeader(headerFeedback, fmt.Sprintf("%s:%s:%d:%s", label(d.GetJourney()), label(d.GetMessage()), d.GetStep(), cut(label(domain), maxSenderID)))
+	m.SetGenHeader(HeaderCustomer, oneLine(d.GetCustomer()))
+	m.SetGenHeader(HeaderDelivery, oneLine(d.GetId()))
 	if d.GetReason() != "" {
-		m.SetGenHeader(HeaderReason, d.GetReason())
+		m.SetGenHeader(HeaderReason, oneLine(d.GetReason()))
 	}
 	m.SetBodyString(gomail.TypeTextPlain, plainText(page))
 	m.AddAlternativeString(gomail.TypeTextHTML, page)
@@ -111,6 +118,43 @@ func (c Composer) Compose(d *schemas.Delivery, t *Templates, date time.Time) (Me
 	return Message{From: from.Address, To: to.Address, Raw: signed}, nil
 }
 
+const (
+	// maxText is bytes of what others write into a header. A line of it has room for
+	// 998, and only between words is it broken.
+	maxText = 480
+	// maxLabel is bytes of a part of a Feedback-ID, and maxSenderID of its last, as
+	// Gmail has it.
+	maxLabel, maxSenderID = 64, 15
+)
+
+// oneLine makes s fit a header.
+func oneLine(s string) string { return cut(strings.Join(strings.Fields(s), " "), maxText) }
+
+// cut is s, or as much of it as has room in so many bytes.
+func cut(s string, room int) string {
+	if len(s) <= room {
+		return s
+	}
+	for !utf8.RuneStart(s[room]) {
+		room--
+	}
+	return s[:room]
+}
+
+// knownEverywhere is an address whose domain goes by its name in ASCII: not every
+// mail server takes another.
+func knownEverywhere(address string) (string, error) {
+	i := strings.LastIndexByte(address, '@') + 1
+	if !strings.ContainsFunc(address[i:], func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return address, nil
+	}
+	domain, err := idna.Lookup.ToASCII(address[i:])
+	if err != nil {
+		return "", fmt.Errorf("domain of %q: %w", address, err)
+	}
+	return address[:i] + domain, nil
+}
+
 // label makes name into a part of a Feedback-ID, whose parts colons separate.
 func label(name string) string {
 	return strings.Map(func(r rune) rune {
@@ -118,7 +162,7 @@ func label(name string) string {
 			return '-'
 		}
 		return r
-	}, name)
+	}, cut(name, maxLabel))
 }
 
 // messageID is the same however often a delivery is composed, so that even a

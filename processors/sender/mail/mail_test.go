@@ -257,3 +257,71 @@ var known = map[string]bool{
 func contextJSON(name, product, url string) ([]byte, error) {
 	return json.Marshal(map[string]string{"name": name, "product": product, "url": url})
 }
+
+// TestLongNames: whatever is long, and however its words stand, each line of the
+// header has room for it, and none is empty to the eye: some readers take that for
+// the end of the header.
+func TestLongNames(t *testing.T) {
+	for name, long := range map[string]string{
+		"a word": strings.Repeat("x", 2000), "words": strings.Repeat("word ", 400), "spaces": strings.Repeat("a"+strings.Repeat(" ", 200), 4),
+		"beyond ASCII": strings.Repeat("é", 1000), "a comma": strings.Repeat("a,", 1000), "quotes": strings.Repeat(`"`, 1000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := delivery()
+			d.ToName, d.Subject, d.Reason, d.Message = long, long, long, long
+			m, err := composer(t).Compose(d, NewTemplates(map[string][]byte{"cart.html": nil}), date)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, _, _ := strings.Cut(string(m.Raw), "\r\n\r\n")
+			for line := range strings.SplitSeq(head, "\r\n") {
+				if len(line) > 998 || strings.TrimSpace(line) == "" {
+					t.Errorf("a line of %d bytes, want at most 998, and something in it: %.60q", len(line), line)
+				}
+			}
+			if header, _, _ := parts(t, m.Raw); header.Get("Mime-Version") == "" || header.Get("To") == "" {
+				t.Errorf("header: got %v, want all of it", header)
+			}
+		})
+	}
+}
+
+// TestNamesOfDomains: a domain beyond ASCII goes by the name that every mail server
+// knows it by, and a mailbox beyond ASCII keeps its own.
+func TestNamesOfDomains(t *testing.T) {
+	d := delivery()
+	d.From, d.To = "Bücher <post@Bücher.example>", "zoë@bücher.example"
+	signedFor := ""
+	c := composer(t)
+	c.Sign = func(domain string, raw []byte) ([]byte, error) { signedFor = domain; return raw, nil }
+	m, err := c.Compose(d, NewTemplates(map[string][]byte{"cart.html": nil}), date)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, _, _ := parts(t, m.Raw)
+	if m.From != "post@xn--bcher-kva.example" || m.To != "zoë@xn--bcher-kva.example" || signedFor != "xn--bcher-kva.example" {
+		t.Errorf("envelope: got from %s to %s, signed for %s, want xn--bcher-kva.example", m.From, m.To, signedFor)
+	}
+	for _, name := range []string{"From", "To", "Message-Id", "Feedback-Id"} {
+		if got := header.Get(name); strings.Contains(got, "ücher.example") {
+			t.Errorf("%s: got %q, want the domain as xn--bcher-kva.example", name, got)
+		}
+	}
+}
+
+// Gmail counts complaints by a last part of 5 to 15 characters, the same for all
+// mails of a domain.
+func TestWhoComplaintsAreCountedFor(t *testing.T) {
+	for from, want := range map[string]string{"shop.example": "shop.example", "news.alder-and-oak.example": "news.alder-and-"} {
+		d := delivery()
+		d.From, d.Journey = "hello@"+from, "win: back"
+		m, err := composer(t).Compose(d, NewTemplates(map[string][]byte{"cart.html": nil}), date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, _, _ := parts(t, m.Raw)
+		if got := header.Get("Feedback-ID"); got != "win--back:come-back:2:"+want {
+			t.Errorf("Feedback-ID of %s: got %q, want %q at its end", from, got, want)
+		}
+	}
+}
