@@ -10,5 +10,8 @@
 // package names its paper and its units, and its tests hold it to published
 // values.
 //
+//	feature → logistic, trees          how likely a customer is to do something,
+//	        → calibrate → propensity   and how sure that is
+//	draw                               what stands in for chance
 //	measure                            how good a prediction was
 package model

@@ -35,6 +35,70 @@ func AUC(scores []float64, happened []bool) float64 {
 	return (ranks - did*(did+1)/2) / (did * (float64(len(scores)) - did))
 }
 
+// AUCError is the standard error of an AUC that was found on so many who did and
+// who did not.
+//
+// Source: Hanley and McNeil, as above.
+func AUCError(auc float64, did, didNot int) float64 {
+	both, neither := auc/(2-auc), 2*auc*auc/(1+auc)
+	spread := auc*(1-auc) + float64(did-1)*(both-auc*auc) + float64(didNot-1)*(neither-auc*auc)
+	return math.Sqrt(spread / (float64(did) * float64(didNot)))
+}
+
+// AveragePrecision is the share of those who did among all who score as high or
+// higher, on average over those who did; in [0, 1], by chance the share of those
+// who did. When nothing happened it is NaN.
+//
+// Source: the sum of scikit-learn's average_precision_score, which does not
+// interpolate: precision at each score, times the recall it adds.
+func AveragePrecision(scores []float64, happened []bool) float64 {
+	order := ascending(scores)
+	slices.Reverse(order)
+	did, sum := 0.0, 0.0
+	for start := 0; start < len(order); {
+		end := tied(scores, order, start)
+		here := 0.0
+		for _, i := range order[start:end] {
+			if happened[i] {
+				here++
+			}
+		}
+		did += here
+		sum += here * did / float64(end)
+		start = end
+	}
+	return sum / did
+}
+
+// LogLoss is how surprising what happened was, on average, in nats; 0 is best.
+// What was called impossible and happened makes it infinite.
+func LogLoss(probabilities []float64, happened []bool) float64 {
+	sum := 0.0
+	for i, p := range probabilities {
+		if happened[i] {
+			sum -= math.Log(p)
+		} else {
+			sum -= math.Log1p(-p)
+		}
+	}
+	return sum / float64(len(probabilities))
+}
+
+// Brier is the mean square of how far probabilities are from what happened, in
+// [0, 1].
+//
+// Source: Brier, Monthly Weather Review 78 (1950), for two outcomes, halved.
+func Brier(probabilities []float64, happened []bool) float64 {
+	sum := 0.0
+	for i, p := range probabilities {
+		if happened[i] {
+			p = 1 - p
+		}
+		sum += p * p
+	}
+	return sum / float64(len(probabilities))
+}
+
 // Bin is a group of neighbouring predictions.
 type Bin struct {
 	// Predicted is the mean of the probabilities, Observed the share in which

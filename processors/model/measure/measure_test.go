@@ -28,6 +28,67 @@ func TestAUC(t *testing.T) {
 	}
 }
 
+// Published values: Hanley and McNeil's example, and those of scikit-learn's
+// documentation.
+func TestPublishedMeasures(t *testing.T) {
+	scores, happened := []float64{.1, .4, .35, .8}, []bool{false, false, true, true}
+	for _, tc := range []struct {
+		name            string
+		got, want, near float64
+	}{
+		{"AUCError(.893, 51, 58)", AUCError(.893, 51, 58), .032, .0006},
+		{"AveragePrecision", AveragePrecision(scores, happened), .8333, .00005},
+		{"LogLoss", LogLoss([]float64{.9, .1, .2, .65}, []bool{true, false, false, true}), .21616, .000005},
+		{"Brier", Brier([]float64{.1, .9, .8, .3}, []bool{false, true, true, false}), .0375, 1e-15},
+	} {
+		if !(math.Abs(tc.got-tc.want) <= tc.near) {
+			t.Errorf("%s = %v, want %v", tc.name, tc.got, tc.want)
+		}
+	}
+}
+
+func TestAveragePrecision(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		scores   []float64
+		happened []bool
+		want     float64
+	}{
+		{"in order", []float64{3, 2, 1}, []bool{true, true, false}, 1},
+		{"backwards", []float64{3, 2, 1}, []bool{false, false, true}, 1. / 3},
+		{"all the same", []float64{1, 1, 1, 1}, []bool{true, false, false, false}, .25},
+		{"a tie of one each", []float64{2, 1, 1, 0}, []bool{true, true, false, true}, (1 + 2./3 + 3./4) / 3},
+		{"nothing happened", []float64{1, 2}, []bool{false, false}, math.NaN()},
+	} {
+		got := AveragePrecision(tc.scores, tc.happened)
+		if math.Abs(got-tc.want) > 1e-15 || math.IsNaN(got) != math.IsNaN(tc.want) {
+			t.Errorf("%s: AveragePrecision(%v, %v) = %v, want %v", tc.name, tc.scores, tc.happened, got, tc.want)
+		}
+	}
+	if got := LogLoss([]float64{0}, []bool{true}); !math.IsInf(got, 1) {
+		t.Errorf("LogLoss of what was impossible and happened = %v, want infinite", got)
+	}
+}
+
+// Only the order of scores counts for what measures an order.
+func TestOrderAlone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		scores := rapid.SliceOfN(rapid.Map(rapid.IntRange(-20, 20), func(i int) float64 { return float64(i) / 4 }), 2, 60).Draw(t, "scores")
+		happened := rapid.SliceOfN(rapid.Bool(), len(scores), len(scores)).Draw(t, "happened")
+		happened[0], happened[1] = true, false
+		bent := make([]float64, len(scores))
+		for i, s := range scores {
+			bent[i] = 3*math.Atan(s) - 1
+		}
+		if got, want := AUC(bent, happened), AUC(scores, happened); got != want {
+			t.Fatalf("AUC of bent scores = %v, want %v", got, want)
+		}
+		if got, want := AveragePrecision(bent, happened), AveragePrecision(scores, happened); got != want {
+			t.Fatalf("AveragePrecision of bent scores = %v, want %v", got, want)
+		}
+	})
+}
+
 // A forecast that says what happens is off by nothing, one that always says a
 // half by how far the rate is from a half.
 func TestCalibration(t *testing.T) {
