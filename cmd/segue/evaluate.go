@@ -3,7 +3,7 @@ package main
 import "github.com/spf13/cobra"
 
 func newEvaluateCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Say how good each model is on your own data",
 		Long: `Fit a model on the earlier part of a file of your own, let it predict the later
@@ -12,8 +12,10 @@ part, and say how good that was, beside a baseline that needs no model.
 A file is CSV or tab-separated with a line that names its columns, gzipped or
 not, or Parquet; what it is shows in its content. Nothing is read from or
 written to Kafka.`,
-		Example: `  segue evaluate`,
+		Example: `  segue evaluate propensity --table visits.csv.gz --target bought`,
 		Args:    cobra.ArbitraryArgs,
 		RunE:    runGroup,
 	}
+	cmd.AddCommand(newEvaluatePropensityCommand())
+	return cmd
 }

@@ -66,7 +66,7 @@ func (m *Map) Probability(logOdds float64) float64 {
 		if m.Slope == 0 { // which an infinity would not keep
 			logOdds = 0
 		}
-		return sigmoid(m.Slope*logOdds + m.Intercept)
+		return sigmoid(min(max(m.Slope*logOdds+m.Intercept, -surest), surest))
 	}
 	last := len(m.At) - 1
 	switch {
@@ -82,6 +82,9 @@ func (m *Map) Probability(logOdds float64) float64 {
 	p := m.Probabilities[low] + share*(m.Probabilities[high]-m.Probabilities[low])
 	return min(max(p, m.Probabilities[low]), m.Probabilities[high])
 }
+
+// surest is the log-odds beyond which nothing is surer: nothing is certain.
+const surest = 30
 
 // parts are what the rows are parted in to choose a way.
 const parts = 5
