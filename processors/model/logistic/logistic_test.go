@@ -133,6 +133,32 @@ func TestCurves(t *testing.T) {
 	}
 }
 
+// The weights of pairs are where likelihood and penalty are in balance: a little
+// more or less of any is worse.
+func TestPairsAreAtTheMaximum(t *testing.T) {
+	columns, bought := shop(2000)
+	basis, m := fit(t, columns, bought)
+	const penalty = 3
+	pairs := basis.Pairs(m, penalty)
+	cost := func() float64 {
+		sum := pairs.loss(columns, bought) * float64(len(bought))
+		for _, w := range pairs.Weights {
+			sum += penalty * w * w / 2
+		}
+		return sum
+	}
+	least := cost()
+	for k := range pairs.Weights {
+		for _, off := range []float64{-.001, .001} {
+			pairs.Weights[k] += off
+			if got := cost(); got <= least {
+				t.Errorf("weight %d off by %v: cost %v, want more than %v", k, off, got, least)
+			}
+			pairs.Weights[k] -= off
+		}
+	}
+}
+
 // The same rows give the same model; read again it gives the same, to the bit,
 // for whatever a row holds.
 func TestSameModel(t *testing.T) {
