@@ -14,4 +14,6 @@
 //	        → calibrate → propensity   and how sure that is
 //	draw                               what stands in for chance
 //	measure                            how good a prediction was
+//	pair                               what is bought together
+//	basket                             what the next basket holds
 package model
