@@ -75,15 +75,24 @@ func (f *File) open(in io.Reader) error {
 		return errors.New("got nothing, want a line that names the columns")
 	case string(head) == "PAR1":
 		return f.openParquet(in, text)
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		unzipped, err := gzip.NewReader(text)
-		if err != nil {
-			return err
-		}
-		f.close = append(f.close, unzipped.Close)
-		text = bufio.NewReaderSize(unzipped, 1<<16)
+	}
+	text, err := unzipped(text)
+	if err != nil {
+		return err
 	}
 	return f.openText(text)
+}
+
+// unzipped is text itself, or what is in it if it is gzipped.
+func unzipped(text *bufio.Reader) (*bufio.Reader, error) {
+	if head, _ := text.Peek(2); !bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		return text, nil
+	}
+	inside, err := gzip.NewReader(text)
+	if err != nil {
+		return nil, err
+	}
+	return bufio.NewReaderSize(inside, 1<<16), nil
 }
 
 func (f *File) openText(text *bufio.Reader) error {

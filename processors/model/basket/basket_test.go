@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"segue/processors/model/measure"
 )
 
 // history reads baskets: products by spaces, baskets by bars.
@@ -202,22 +201,36 @@ func TestNextBasketsOfTaFeng(t *testing.T) {
 	for _, id := range ids {
 		before = append(before, customers[id][:len(customers[id])-1])
 	}
-	m := Learn(before)
-	got, popular := measure.Ranking{K: 10}, measure.Ranking{K: 10}
+	var next [][]string
 	for i, id := range ids {
-		want := slices.Compact(slices.Sorted(slices.Values(customers[id][len(before[i])])))
-		for to, past := range map[*measure.Ranking]Past{&got: PastOf(before[i]), &popular: {}} {
-			var found []bool
-			for _, r := range m.Next(past, 10) {
-				found = append(found, slices.Contains(want, r.Product))
-			}
-			to.Add(found, len(want))
+		next = append(next, customers[id][len(before[i])])
+	}
+	e := Evaluate(before, next)
+	if got := e.Model[10-1]; got.Recall() < .13 || got.HitRate() < .41 {
+		t.Errorf("got Recall@10 %.4f, PHR@10 %.4f, want .13, .41 or more", got.Recall(), got.HitRate())
+	}
+	if e.Popularity[10-1].Recall() > .09 || e.OverPopularity.Mean < .05 || e.OverPersonal.Mean < .02 {
+		t.Errorf("got %+v above popularity's %.4f and %+v above personal frequency's %.4f, want .05 and .02",
+			e.OverPopularity, e.Popularity[10-1].Recall(), e.OverPersonal, e.Personal[10-1].Recall())
+	}
+}
+
+// Personal frequency offers what was bought and nothing else, popularity the same
+// to everyone; who has no next basket is not asked.
+func TestBaselines(t *testing.T) {
+	before := [][][]string{history("a|a b"), history("b|c"), nil, history("b")}
+	e := Evaluate(before, [][]string{{"a", "a", "x"}, {"b"}, {"b"}, nil})
+	if e.Customers != 3 || e.New != 1 {
+		t.Errorf("got %d customers, %d new, want 3, 1", e.Customers, e.New)
+	}
+	for k, want := range map[int][2]float64{1: {2. / 3, .5 / 3}, 2: {2.5 / 3, 1.5 / 3}} {
+		popular, personal := e.Popularity[k-1].Recall(), e.Personal[k-1].Recall()
+		if popular != want[0] || math.Abs(personal-want[1]) > 1e-15 {
+			t.Errorf("lists of %d: got recall %v of popularity, %v of personal frequency, want %v", k, popular, personal, want)
 		}
 	}
-	t.Logf("Recall@10 %.4f, PHR@10 %.4f, NDCG@10 %.4f; without a past %.4f, %.4f, %.4f; %d products", got.Recall(), got.HitRate(), got.NDCG(),
-		popular.Recall(), popular.HitRate(), popular.NDCG(), len(m.Products))
-	if got.Recall() < .13 || got.HitRate() < .41 {
-		t.Errorf("got Recall@10 %.4f, PHR@10 %.4f, want .13, .41 or more", got.Recall(), got.HitRate())
+	if none := Evaluate(nil, nil); none.Customers != 0 || none.Model[9].Recall() != 0 {
+		t.Errorf("of nobody: got %d customers, recall %v", none.Customers, none.Model[9].Recall())
 	}
 }
 

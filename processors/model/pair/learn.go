@@ -25,17 +25,7 @@ func (b *Baskets) Learn(o Options) *Rules {
 	o.MinLLR = cmp.Or(o.MinLLR, 10.83)
 	o.MinTogether = cmp.Or(o.MinTogether, 2)
 	o.PerProduct = cmp.Or(o.PerProduct, 20)
-	order := b.byName()
-	slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(b.sold[y], b.sold[x]) })
-	r := &Rules{
-		Baskets: len(b.ends), Products: make([]string, len(order)), Sold: make([]int32, len(order)),
-		With: make([]Beside, len(order)), Apart: make([]Beside, len(order)),
-	}
-	place := make([]int32, len(order))
-	for i, id := range order {
-		place[id] = int32(i)
-		r.Products[i], r.Sold[i] = b.names[id], b.sold[id]
-	}
+	r, place := b.noRules()
 	var with, apart []rule
 	for a, beside := range b.beside() {
 		with, apart = with[:0], apart[:0]
@@ -61,6 +51,22 @@ func (b *Baskets) Learn(o Options) *Rules {
 	}
 	r.index()
 	return r
+}
+
+// noRules are the products without a rule, and the place of each id.
+func (b *Baskets) noRules() (r *Rules, place []int32) {
+	order := b.byName()
+	slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(b.sold[y], b.sold[x]) })
+	r = &Rules{
+		Baskets: len(b.ends), Products: make([]string, len(order)), Sold: make([]int32, len(order)),
+		With: make([]Beside, len(order)), Apart: make([]Beside, len(order)),
+	}
+	place = make([]int32, len(order))
+	for i, id := range order {
+		place[id] = int32(i)
+		r.Products[i], r.Sold[i] = b.names[id], b.sold[id]
+	}
+	return r, place
 }
 
 // rule is a product beside another, before the likeliest are known.
