@@ -49,7 +49,8 @@ func DecodeInto(p *Profile, b []byte) (err error) {
 func (p *Profile) empty() {
 	*p = Profile{Names: room(p.Names), Traits: room(p.Traits), Bounced: room(p.Bounced), Orders: Orders{Recent: room(p.Orders.Recent)}, Carts: room(p.Carts),
 		Views: Views{Recent: room(p.Views.Recent)}, Tickets: Tickets{Open: room(p.Tickets.Open)}, Named: room(p.Named),
-		Segments: room(p.Segments), Runs: room(p.Runs), Mails: room(p.Mails), Series: room(p.Series), Seen: room(p.Seen)}
+		Segments: room(p.Segments), Runs: room(p.Runs), Mails: room(p.Mails), Series: room(p.Series), Seen: room(p.Seen),
+		Scores: room(p.Scores)}
 }
 
 // room is the memory of s for another list. What is large goes: else all would
@@ -230,6 +231,16 @@ func (c *coder) profile(p *Profile) {
 		c.flag(&p.Known)
 		c.flag(&p.RedirectTrusted)
 		c.number(&p.RefusedLinks)
+		c.rhythm(&p.OnSite)
+		c.rhythm(&p.InMail)
+		for i := range list(c, &p.Scores) {
+			x := &p.Scores[i]
+			c.number(&x.Of)
+			c.number(&x.N)
+			c.text(&x.S)
+			c.instant(&x.At)
+		}
+		c.text(&p.Models)
 	} else {
 		p.Known = len(p.Names) > 0 || p.Email != "" && !isUUID(p.Customer)
 		p.RedirectTrusted = p.RedirectTo != "" // what was one stays one
@@ -240,6 +251,21 @@ func (c *coder) profile(p *Profile) {
 // nobody guesses one.
 func isUUID(name string) bool {
 	return len(name) == 36 && name[8] == '-' && name[13] == '-' && name[18] == '-' && name[23] == '-'
+}
+
+// rhythm has its newest day in the lowest bit: most take few bytes.
+func (c *coder) rhythm(r *Rhythm) {
+	c.instant(&r.At)
+	if r.At == 0 {
+		return
+	}
+	for i := range r.Days {
+		if c.decoding {
+			r.Days[i], c.at = uvarint(c.in, c.at)
+		} else {
+			c.write(r.Days[i])
+		}
+	}
 }
 
 func (c *coder) preferences(v **Preferences) {
@@ -523,7 +549,10 @@ func Size(p *Profile) int {
 	for _, id := range p.Tickets.Open {
 		n += len(id)
 	}
-	n += 8 * len(p.SoftBounces)
+	n += 8*len(p.SoftBounces) + 40*cap(p.Scores)
+	for i := range p.Scores {
+		n += len(p.Scores[i].S)
+	}
 	if x := p.Preferences; x != nil {
 		n += 128
 		for _, stopped := range [][]string{x.Stopped, x.Before.Stopped} {

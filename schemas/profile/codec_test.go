@@ -34,6 +34,8 @@ func ada() *Profile {
 		Seen:     []Seen{{0xfeedface, t + 9}}, SeenOverflow: 1, Playbook: "alder@0123456789ab", Next: t + 90_000_000,
 		MachineOpens: 3, MachineClicks: 2, SoftBounces: []int64{t + 3, t + 9},
 		Preferences: &Preferences{Choice{Weekly, []string{"news"}, t + 30*86_400_000}, t + 9, 0xdecade, Choice{Monthly, []string{"baskets"}, t + 8}, true, Subscribed},
+		OnSite:      Rhythm{t + 9, [2]uint64{5, 1 << 63}}, InMail: Rhythm{t + 5, [2]uint64{1}},
+		Scores: []Score{{1, 250_000, "", t + 9}, {7, 0, "mugs", t + 9}}, Models: "default@0123456789ab",
 	}
 }
 
@@ -49,9 +51,9 @@ func TestAdaHoldsEveryField(t *testing.T) {
 // Profiles of every format ever written decode.
 func TestEarlierFormats(t *testing.T) {
 	two := ada()
-	two.RefusedLinks = 0
-	one := ada()
-	one.RefusedLinks = 0
+	two.RefusedLinks, two.OnSite, two.InMail, two.Scores, two.Models = 0, Rhythm{}, Rhythm{}, nil, ""
+	one := new(Profile)
+	*one = *two
 	one.MachineOpens, one.MachineClicks, one.Preferences, one.SoftBounces = 0, 0, nil, nil
 	for file, want := range map[string]*Profile{"testdata/profile-1.bin": one, "testdata/profile-2.bin": two} {
 		b, err := os.ReadFile(file)

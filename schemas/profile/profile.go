@@ -101,6 +101,14 @@ type Profile struct {
 	// changed.
 	Preferences *Preferences
 
+	// OnSite and InMail are the days on which the customer looked around or wrote
+	// to support, and opened or clicked.
+	OnSite, InMail Rhythm
+	// Scores as they were last published, by Of. What was never is 0 or "".
+	Scores []Score
+	// Models is the version that last scored.
+	Models string
+
 	// Turns are when time alone changes each segment's membership, by the
 	// playbook's order; 0: never. They follow from the rest, and are not part of
 	// the bytes: nil where they are not known.
@@ -299,4 +307,12 @@ type Point struct {
 type Seen struct {
 	Hash uint64
 	At   int64
+}
+
+// Score is one as it was last published.
+type Score struct {
+	Of int64  // playbook.Score
+	N  int64  // in millionths, or an instant
+	S  string // of a score that is a text
+	At int64
 }

@@ -36,6 +36,7 @@ func kept(xs []*schemas.Product) []profile.Item {
 // returned; 0 when none is open after all.
 func (b book) cart(c *schemas.CartChange) int64 {
 	p, id := b.p, text(c.GetCartId())
+	p.OnSite.Add(b.at)
 	at := b.find(id)
 	if b.at <= p.Orders.Last && (at < 0 || id == "" || p.Carts[at].ID != id) {
 		return 0 // it is of a cart that was ordered since

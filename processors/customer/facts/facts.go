@@ -229,6 +229,7 @@ func (b book) identify(i *schemas.Identify) {
 
 func (b book) visit() {
 	count(&b.p.Visits, b.at)
+	b.p.OnSite.Add(b.at)
 	b.pb.RecordVisit(b.p, b.at, b.now)
 }
 
@@ -238,6 +239,7 @@ func (b book) view(v *schemas.View) {
 		seen.Category = text(v.GetCategory())
 	}
 	count(&b.p.Views.Tally, b.at)
+	b.p.OnSite.Add(b.at)
 	b.p.Views.Recent = insert(b.p.Views.Recent, seen, func(x profile.View) int64 { return x.At }, profile.MaxViews)
 	b.pb.RecordView(b.p, seen, b.now)
 }
@@ -250,6 +252,7 @@ func (b book) ticket(t *schemas.Ticket) {
 		return
 	}
 	count(&b.p.Tickets.Tally, b.at)
+	b.p.OnSite.Add(b.at)
 	if len(b.p.Tickets.Open) < profile.MaxNamed {
 		b.p.Tickets.Open = append(b.p.Tickets.Open, text(t.GetTicketId()))
 	}
@@ -258,6 +261,7 @@ func (b book) ticket(t *schemas.Ticket) {
 
 func (b book) engagement(e *schemas.Engagement) {
 	b.p.SoftBounces = nil // it was taken, and read
+	b.p.InMail.Add(b.at)
 	switch e.GetKind() {
 	case schemas.Engagement_OPENED:
 		count(&b.p.Opened, b.at)

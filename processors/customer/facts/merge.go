@@ -14,7 +14,7 @@ func Redirect(p *profile.Profile, known string) *profile.Profile {
 	held := *p
 	*p = profile.Profile{Customer: p.Customer, RedirectTo: known, Known: p.Known, Names: p.Names, FirstSeen: p.FirstSeen, LastSeen: p.LastSeen,
 		Holdout: p.Holdout, Playbook: p.Playbook, Seen: slices.Clone(p.Seen), SeenOverflow: p.SeenOverflow}
-	held.Names, held.Segments, held.Runs, held.Next = nil, nil, nil, 0
+	held.Names, held.Segments, held.Runs, held.Scores, held.Next = nil, nil, nil, nil, 0
 	return &held
 }
 
@@ -68,6 +68,8 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 	p.MachineClicks += from.MachineClicks
 	p.RefusedLinks += from.RefusedLinks
 	p.Traits = union(p.Traits, from.Traits, func(a, b profile.Trait) int { return strings.Compare(a.Name, b.Name) }, profile.MaxTraits)
+	p.OnSite.Join(from.OnSite)
+	p.InMail.Join(from.InMail)
 	p.FirstSeen = earliest(p.FirstSeen, from.FirstSeen)
 	p.LastSeen = max(p.LastSeen, from.LastSeen)
 
@@ -176,7 +178,7 @@ func clamp(p *profile.Profile, now int64) {
 			*x = min(*x, now)
 		}
 	}
-	at(&p.FirstSeen, &p.LastSeen, &p.ConsentAt)
+	at(&p.FirstSeen, &p.LastSeen, &p.ConsentAt, &p.OnSite.At, &p.InMail.At)
 	for _, t := range []*profile.Tally{&p.Orders.Tally, &p.Views.Tally, &p.Visits, &p.Sent, &p.Opened, &p.Clicked, &p.Tickets.Tally} {
 		at(&t.First, &t.Last)
 	}
