@@ -77,7 +77,7 @@ func Millis(t *timestamppb.Timestamp) int64 {
 // IsControl reports whether e says something of a partition, not of a customer.
 func (e *Event) IsControl() bool {
 	switch e.GetBody().(type) {
-	case *Event_Tick, *Event_Playbook, *Event_Skip:
+	case *Event_Tick, *Event_Playbook, *Event_Skip, *Event_Models:
 		return true
 	}
 	return false

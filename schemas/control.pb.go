@@ -105,6 +105,52 @@ func (x *PlaybookInForce) GetVersion() string {
 	return ""
 }
 
+// ModelsInForce: from this record on, the models of version score.
+type ModelsInForce struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The key in the topic models, id@version.
+	Version       string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelsInForce) Reset() {
+	*x = ModelsInForce{}
+	mi := &file_control_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelsInForce) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelsInForce) ProtoMessage() {}
+
+func (x *ModelsInForce) ProtoReflect() protoreflect.Message {
+	mi := &file_control_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelsInForce.ProtoReflect.Descriptor instead.
+func (*ModelsInForce) Descriptor() ([]byte, []int) {
+	return file_control_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ModelsInForce) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 // SkipRecord: a step of this partition that ended the process is never taken: the
 // record at offset, or the wake-up of key that was due at due_at. It lies in
 // dead-letters.
@@ -122,7 +168,7 @@ type SkipRecord struct {
 
 func (x *SkipRecord) Reset() {
 	*x = SkipRecord{}
-	mi := &file_control_proto_msgTypes[2]
+	mi := &file_control_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +180,7 @@ func (x *SkipRecord) String() string {
 func (*SkipRecord) ProtoMessage() {}
 
 func (x *SkipRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_control_proto_msgTypes[2]
+	mi := &file_control_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +193,7 @@ func (x *SkipRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SkipRecord.ProtoReflect.Descriptor instead.
 func (*SkipRecord) Descriptor() ([]byte, []int) {
-	return file_control_proto_rawDescGZIP(), []int{2}
+	return file_control_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SkipRecord) GetOffset() int64 {
@@ -185,6 +231,8 @@ const file_control_proto_rawDesc = "" +
 	"\rcontrol.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x06\n" +
 	"\x04Tick\"+\n" +
 	"\x0fPlaybookInForce\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\")\n" +
+	"\rModelsInForce\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\"\x81\x01\n" +
 	"\n" +
 	"SkipRecord\x12\x16\n" +
@@ -205,15 +253,16 @@ func file_control_proto_rawDescGZIP() []byte {
 	return file_control_proto_rawDescData
 }
 
-var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_control_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_control_proto_goTypes = []any{
 	(*Tick)(nil),                  // 0: segue.v1.Tick
 	(*PlaybookInForce)(nil),       // 1: segue.v1.PlaybookInForce
-	(*SkipRecord)(nil),            // 2: segue.v1.SkipRecord
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(*ModelsInForce)(nil),         // 2: segue.v1.ModelsInForce
+	(*SkipRecord)(nil),            // 3: segue.v1.SkipRecord
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
 }
 var file_control_proto_depIdxs = []int32{
-	3, // 0: segue.v1.SkipRecord.due_at:type_name -> google.protobuf.Timestamp
+	4, // 0: segue.v1.SkipRecord.due_at:type_name -> google.protobuf.Timestamp
 	1, // [1:1] is the sub-list for method output_type
 	1, // [1:1] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
@@ -232,7 +281,7 @@ func file_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_proto_rawDesc), len(file_control_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -224,6 +224,7 @@ type Event struct {
 	//	*Event_Tick
 	//	*Event_Playbook
 	//	*Event_Skip
+	//	*Event_Models
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -486,6 +487,15 @@ func (x *Event) GetSkip() *SkipRecord {
 	return nil
 }
 
+func (x *Event) GetModels() *ModelsInForce {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Models); ok {
+			return x.Models
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -566,6 +576,10 @@ type Event_Skip struct {
 	Skip *SkipRecord `protobuf:"bytes,52,opt,name=skip,proto3,oneof"`
 }
 
+type Event_Models struct {
+	Models *ModelsInForce `protobuf:"bytes,53,opt,name=models,proto3,oneof"`
+}
+
 func (*Event_Identify) isEvent_Body() {}
 
 func (*Event_Visit) isEvent_Body() {}
@@ -603,6 +617,8 @@ func (*Event_Tick) isEvent_Body() {}
 func (*Event_Playbook) isEvent_Body() {}
 
 func (*Event_Skip) isEvent_Body() {}
+
+func (*Event_Models) isEvent_Body() {}
 
 // Money amounts are in millionths of the currency's unit ("micros"): exact for
 // every currency, with no table of exponents. 12.50 is 12500000.
@@ -1743,7 +1759,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\t\n" +
+	"\vevent.proto\x12\bsegue.v1\x1a\rcontrol.proto\x1a\x0edelivery.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\t\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12;\n" +
 	"\voccurred_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1775,7 +1791,8 @@ const file_event_proto_rawDesc = "" +
 	"\x06forget\x18* \x01(\v2\x10.segue.v1.ForgetH\x00R\x06forget\x12$\n" +
 	"\x04tick\x182 \x01(\v2\x0e.segue.v1.TickH\x00R\x04tick\x127\n" +
 	"\bplaybook\x183 \x01(\v2\x19.segue.v1.PlaybookInForceH\x00R\bplaybook\x12*\n" +
-	"\x04skip\x184 \x01(\v2\x14.segue.v1.SkipRecordH\x00R\x04skipB\x06\n" +
+	"\x04skip\x184 \x01(\v2\x14.segue.v1.SkipRecordH\x00R\x04skip\x121\n" +
+	"\x06models\x185 \x01(\v2\x17.segue.v1.ModelsInForceH\x00R\x06modelsB\x06\n" +
 	"\x04body\"\xb7\x01\n" +
 	"\aProduct\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1937,6 +1954,7 @@ var file_event_proto_goTypes = []any{
 	(*Tick)(nil),                  // 24: segue.v1.Tick
 	(*PlaybookInForce)(nil),       // 25: segue.v1.PlaybookInForce
 	(*SkipRecord)(nil),            // 26: segue.v1.SkipRecord
+	(*ModelsInForce)(nil),         // 27: segue.v1.ModelsInForce
 }
 var file_event_proto_depIdxs = []int32{
 	22, // 0: segue.v1.Event.occurred_at:type_name -> google.protobuf.Timestamp
@@ -1960,21 +1978,22 @@ var file_event_proto_depIdxs = []int32{
 	24, // 18: segue.v1.Event.tick:type_name -> segue.v1.Tick
 	25, // 19: segue.v1.Event.playbook:type_name -> segue.v1.PlaybookInForce
 	26, // 20: segue.v1.Event.skip:type_name -> segue.v1.SkipRecord
-	20, // 21: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
-	4,  // 22: segue.v1.View.product:type_name -> segue.v1.Product
-	0,  // 23: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
-	4,  // 24: segue.v1.CartChange.product:type_name -> segue.v1.Product
-	4,  // 25: segue.v1.CartChange.products:type_name -> segue.v1.Product
-	4,  // 26: segue.v1.Order.products:type_name -> segue.v1.Product
-	1,  // 27: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
-	2,  // 28: segue.v1.Preferences.frequency:type_name -> segue.v1.Preferences.Frequency
-	21, // 29: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
-	3,  // 30: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 21: segue.v1.Event.models:type_name -> segue.v1.ModelsInForce
+	20, // 22: segue.v1.Identify.traits:type_name -> segue.v1.Identify.TraitsEntry
+	4,  // 23: segue.v1.View.product:type_name -> segue.v1.Product
+	0,  // 24: segue.v1.CartChange.change:type_name -> segue.v1.CartChange.Change
+	4,  // 25: segue.v1.CartChange.product:type_name -> segue.v1.Product
+	4,  // 26: segue.v1.CartChange.products:type_name -> segue.v1.Product
+	4,  // 27: segue.v1.Order.products:type_name -> segue.v1.Product
+	1,  // 28: segue.v1.Engagement.kind:type_name -> segue.v1.Engagement.Kind
+	2,  // 29: segue.v1.Preferences.frequency:type_name -> segue.v1.Preferences.Frequency
+	21, // 30: segue.v1.Named.properties:type_name -> segue.v1.Named.PropertiesEntry
+	3,  // 31: segue.v1.Merge.forwarded:type_name -> segue.v1.Event
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -2004,6 +2023,7 @@ func file_event_proto_init() {
 		(*Event_Tick)(nil),
 		(*Event_Playbook)(nil),
 		(*Event_Skip)(nil),
+		(*Event_Models)(nil),
 	}
 	file_event_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}

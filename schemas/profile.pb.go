@@ -73,6 +73,7 @@ type CustomerProfile struct {
 	Segments         []string               `protobuf:"bytes,40,rep,name=segments,proto3" json:"segments,omitempty"`
 	Journeys         []*RunningJourney      `protobuf:"bytes,41,rep,name=journeys,proto3" json:"journeys,omitempty"`
 	NextWakeUpAt     *timestamppb.Timestamp `protobuf:"bytes,42,opt,name=next_wake_up_at,json=nextWakeUpAt,proto3" json:"next_wake_up_at,omitempty"`
+	Scores           []*CurrentScore        `protobuf:"bytes,43,rep,name=scores,proto3" json:"scores,omitempty"`
 	// The restore point: the fold's own state, and how far it had folded.
 	Fold          []byte `protobuf:"bytes,100,opt,name=fold,proto3" json:"fold,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -375,6 +376,13 @@ func (x *CustomerProfile) GetNextWakeUpAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CustomerProfile) GetScores() []*CurrentScore {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
 func (x *CustomerProfile) GetFold() []byte {
 	if x != nil {
 		return x.Fold
@@ -530,7 +538,7 @@ var File_profile_proto protoreflect.FileDescriptor
 
 const file_profile_proto_rawDesc = "" +
 	"\n" +
-	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\r\n" +
+	"\rprofile.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\vscore.proto\"\xc5\r\n" +
 	"\x0fCustomerProfile\x12\x1a\n" +
 	"\bcustomer\x18\x01 \x01(\tR\bcustomer\x12\x1f\n" +
 	"\vredirect_to\x18\x02 \x01(\tR\n" +
@@ -582,7 +590,8 @@ const file_profile_proto_rawDesc = "" +
 	"\x12refused_link_count\x18' \x01(\x03R\x10refusedLinkCount\x12\x1a\n" +
 	"\bsegments\x18( \x03(\tR\bsegments\x124\n" +
 	"\bjourneys\x18) \x03(\v2\x18.segue.v1.RunningJourneyR\bjourneys\x12A\n" +
-	"\x0fnext_wake_up_at\x18* \x01(\v2\x1a.google.protobuf.TimestampR\fnextWakeUpAt\x12\x12\n" +
+	"\x0fnext_wake_up_at\x18* \x01(\v2\x1a.google.protobuf.TimestampR\fnextWakeUpAt\x12.\n" +
+	"\x06scores\x18+ \x03(\v2\x16.segue.v1.CurrentScoreR\x06scores\x12\x12\n" +
 	"\x04fold\x18d \x01(\fR\x04fold\x1a9\n" +
 	"\vTraitsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -620,6 +629,7 @@ var file_profile_proto_goTypes = []any{
 	(*RunningJourney)(nil),        // 2: segue.v1.RunningJourney
 	nil,                           // 3: segue.v1.CustomerProfile.TraitsEntry
 	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*CurrentScore)(nil),          // 5: segue.v1.CurrentScore
 }
 var file_profile_proto_depIdxs = []int32{
 	3,  // 0: segue.v1.CustomerProfile.traits:type_name -> segue.v1.CustomerProfile.TraitsEntry
@@ -634,13 +644,14 @@ var file_profile_proto_depIdxs = []int32{
 	4,  // 9: segue.v1.CustomerProfile.paused_until:type_name -> google.protobuf.Timestamp
 	2,  // 10: segue.v1.CustomerProfile.journeys:type_name -> segue.v1.RunningJourney
 	4,  // 11: segue.v1.CustomerProfile.next_wake_up_at:type_name -> google.protobuf.Timestamp
-	4,  // 12: segue.v1.OpenCart.changed_at:type_name -> google.protobuf.Timestamp
-	4,  // 13: segue.v1.RunningJourney.due_at:type_name -> google.protobuf.Timestamp
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	5,  // 12: segue.v1.CustomerProfile.scores:type_name -> segue.v1.CurrentScore
+	4,  // 13: segue.v1.OpenCart.changed_at:type_name -> google.protobuf.Timestamp
+	4,  // 14: segue.v1.RunningJourney.due_at:type_name -> google.protobuf.Timestamp
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_profile_proto_init() }
@@ -648,6 +659,7 @@ func file_profile_proto_init() {
 	if File_profile_proto != nil {
 		return
 	}
+	file_score_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

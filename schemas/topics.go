@@ -11,11 +11,13 @@ import (
 const (
 	Events         = "events"
 	SegmentChanges = "segment-changes"
+	Scores         = "scores"
 	Profiles       = "profiles"
 	Deliveries     = "deliveries"
 	Attempts       = "attempts"
 	Catalog        = "catalog"
 	Playbooks      = "playbooks"
+	Models         = "models"
 	Pauses         = "pauses"
 	Returned       = "returned"
 	DeadLetters    = "dead-letters"
@@ -51,6 +53,8 @@ var Topics = []Topic{
 		New: func() proto.Message { return new(Event) }, Carries: "what a customer does, what was done to them, control records"},
 	{Name: SegmentChanges, Key: "customer", Partitioned: true, Retention: 30 * day,
 		New: func() proto.Message { return new(SegmentChange) }, Carries: "entered or left a segment, and why"},
+	{Name: Scores, Key: "customer", Partitioned: true, Retention: 30 * day,
+		New: func() proto.Message { return new(ScoreChange) }, Carries: "what a customer is likely to do, when it moved, and why"},
 	{Name: Profiles, Key: "customer", Partitioned: true, Compact: true,
 		New: func() proto.Message { return new(CustomerProfile) }, Carries: "what is known of a customer; the restore point"},
 	{Name: Deliveries, Key: "customer", Partitioned: true, Retention: 7 * day, LogAppendTime: true,
@@ -61,6 +65,8 @@ var Topics = []Topic{
 		New: func() proto.Message { return new(CatalogProduct) }, Carries: "what the shop sells, and how much of it there is"},
 	{Name: Playbooks, Key: "id@version", Compact: true,
 		New: func() proto.Message { return new(PlaybookVersion) }, Carries: "playbook versions with all they need"},
+	{Name: Models, Key: "id@version", Compact: true,
+		New: func() proto.Message { return new(ModelsVersion) }, Carries: "versions of the parameters of all scores"},
 	{Name: Pauses, Key: "journey", Compact: true,
 		New: func() proto.Message { return new(Pause) }, Carries: "whose mails wait, and why"},
 	{Name: Returned, Key: "breaker", Compact: true,

@@ -139,8 +139,20 @@ func Crosses(s Scores, i Score, edges []int64, now int64) int64 {
 	return crosses(s, i, edges, now, v, until)
 }
 
+// solver are Scores that know better than to be tried at one instant after another.
+type solver interface {
+	// Solve returns what Crosses does, of a score that is v at now; false: it does not
+	// know.
+	Solve(i Score, edges []int64, v, now int64) (at int64, ok bool)
+}
+
 // crosses is Crosses of a score that is v at now, and moves one way until then.
 func crosses(s Scores, i Score, edges []int64, now, v, until int64) int64 {
+	if x, ok := s.(solver); ok {
+		if at, ok := x.Solve(i, edges, v, now); ok {
+			return at
+		}
+	}
 	at := level(edges, v)
 	for range patience {
 		last := until - 1

@@ -1,0 +1,347 @@
+package score
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"segue/schemas/models"
+	"segue/schemas/playbook"
+	"segue/schemas/profile"
+)
+
+const now = int64(1_768_212_000_000) // 2026-01-12T10:00Z, a Monday
+
+func reader(p *profile.Profile) *Reader {
+	r := new(Reader)
+	r.Of(models.Default(), p, time.UTC)
+	return r
+}
+
+func at(t *testing.T, p *profile.Profile, s playbook.Score, at int64) float64 {
+	t.Helper()
+	v, _ := reader(p).At(s, at)
+	return float64(v) / million
+}
+
+// monthly is somebody who looked around and bought every 30 days for a year, and
+// opened every fourth mail of a weekly letter; the last time at now.
+func monthly() *profile.Profile {
+	p := &profile.Profile{FirstSeen: now - 360*day}
+	for d := int64(360); d >= 0; d -= 30 {
+		order(p, now-d*day, 40)
+		visit(p, now-d*day-1000)
+		visit(p, now-d*day-2*day)
+		p.InMail.Add(now - d*day - 2000)
+		p.Opened.Count++
+		p.Opened.Last = now - d*day - 2000
+		p.Sent = profile.Tally{Count: p.Sent.Count + 4, Last: now}
+	}
+	return p
+}
+
+func order(p *profile.Profile, at, money int64) {
+	p.FirstSeen = max(1, p.FirstSeen)
+	p.Orders.Recent = append(p.Orders.Recent, profile.Order{At: at, ValueMicros: money * million})
+	p.Orders.Count++
+	p.Orders.ValueMicros += money * million
+	p.Orders.First, p.Orders.Last = p.Orders.Recent[0].At, at
+}
+
+func visit(p *profile.Profile, at int64) { p.OnSite.Add(at); p.Visits.Count++; p.Visits.Last = at }
+
+// A marketer reads: somebody who bought every month goes silent, and is as good as
+// gone within two months; one look around, and they are back.
+func TestMonthlyBuyerGoesSilent(t *testing.T) {
+	p := monthly()
+	for _, c := range []struct {
+		days, low, high float64
+	}{{0, 0, 0}, {7, 0, .1}, {30, .1, .5}, {60, .6, .95}, {120, .95, 1}} {
+		if x := at(t, p, playbook.Churn, now+int64(c.days*day)); x < c.low || x > c.high {
+			t.Errorf("churn after %v silent days = %.3f, want %v to %v", c.days, x, c.low, c.high)
+		}
+	}
+	gone := playbook.Crosses(reader(p), playbook.Churn, []int64{500_000}, now)
+	if before, then := at(t, p, playbook.Churn, gone-1), at(t, p, playbook.Churn, gone); before >= .5 || then < .5 {
+		t.Errorf("churn around %s is %v, %v, want it to reach .5", playbook.Span(gone-now), before, then)
+	}
+	why := reader(p).Reasons(playbook.Churn, gone)
+	if len(why) == 0 || !strings.Contains(strings.Join(why, "; "), "no order for") {
+		t.Errorf("reasons: %q", why)
+	}
+	visit(p, gone+day)
+	if x := at(t, p, playbook.Churn, gone+day+3_600_000); x > .05 {
+		t.Errorf("churn an hour after a visit = %.3f, want next to nothing", x)
+	}
+	if x := at(t, p, playbook.Churn, gone+8*day); x > .3 {
+		t.Errorf("churn a week after a visit = %.3f, want little", x)
+	}
+}
+
+// Of two who have bought nothing for 60 days, who reads no mail although they get
+// some is gone sooner than who gets none.
+func TestMailThatNobodySends(t *testing.T) {
+	sent, quiet := monthly(), monthly()
+	sent.Sent.Last = now + 60*day
+	if a, b := at(t, sent, playbook.Churn, now+60*day), at(t, quiet, playbook.Churn, now+60*day); a <= b+.01 {
+		t.Errorf("churn = %v with unread mails, %v without mails, want more", a, b)
+	}
+	waiting := monthly()
+	waiting.Tickets.Open = []string{"t"}
+	if a, b := at(t, waiting, playbook.Churn, now+20*day), at(t, quiet, playbook.Churn, now+20*day); a <= b {
+		t.Errorf("churn = %v with an open ticket, %v without, want more", a, b)
+	}
+}
+
+// With nothing known but orders, churn is that of Pareto/NBD: customer 1516 of
+// CDNOW (BTYD's walkthrough), weeks turned into days.
+func TestChurnOfOrdersAlone(t *testing.T) {
+	set := *models.Default()
+	set.Churn.Purchases = models.Purchases{R: .553, AlphaDays: 7 * 10.580, S: .606, BetaDays: 7 * 11.656}
+	p := &profile.Profile{}
+	first := now - 31*7*day
+	last := first + int64(math.Round(30.857*7))*day
+	for i := range int64(27) {
+		order(p, first+(last-first)*i/26, 1)
+	}
+	r := new(Reader)
+	r.Of(&set, p, time.UTC)
+	if got := r.alive(now); math.Abs(got-.997874) > 1e-5 {
+		t.Errorf("alive = %v, want .997874", got)
+	}
+	set.Value = models.Value{P: 1, Q: 2, V: 1, HorizonDays: 52 * 7} // mean order: 1 of orders of 1
+	if got := r.value(now); math.Abs(got-25.45647) > 3e-3 {
+		t.Errorf("orders within 52 weeks = %v, want 25.45647", got)
+	}
+}
+
+// customers are any who can be.
+func customers(t *rapid.T) *profile.Profile {
+	p := &profile.Profile{}
+	instants := rapid.Int64Range(now-500*day, now)
+	for range rapid.IntRange(0, 6).Draw(t, "visits") {
+		visit(p, instants.Draw(t, "visit"))
+	}
+	last := rapid.Int64Range(now-700*day, now).Draw(t, "first order")
+	for range rapid.IntRange(0, 5).Draw(t, "orders") {
+		order(p, last, rapid.Int64Range(1, 500).Draw(t, "money"))
+		last = rapid.Int64Range(last, now).Draw(t, "order")
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "opened") {
+		x := instants.Draw(t, "opened")
+		p.InMail.Add(x)
+		p.Opened.Count++
+	}
+	p.Sent = profile.Tally{Count: 5, Last: rapid.Int64Range(now-100*day, now+100*day).Draw(t, "sent")}
+	for range rapid.IntRange(0, 5).Draw(t, "views") {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: p.OnSite.At, Product: rapid.SampledFrom([]string{"mug", "jug"}).Draw(t, "of")})
+	}
+	if rapid.Bool().Draw(t, "cart") {
+		p.Carts = []profile.Cart{{Items: []profile.Item{{Product: "mug"}}}}
+	}
+	p.FirstSeen = 1
+	return p
+}
+
+// With silence churn only rises, value, its rank and engagement only fall, and
+// propensity turns at most once, where it says.
+func TestMonotone(t *testing.T) {
+	set := *models.Default()
+	set.Value.Ranks = []float64{10, 20, 100}
+	rapid.Check(t, func(t *rapid.T) {
+		p := customers(t)
+		r := new(Reader)
+		r.Of(&set, p, time.UTC)
+		for s := range texts {
+			x := now
+			v, until := r.At(s, x)
+			if v < 0 || v > million && s != playbook.Value && s != playbook.NextOrder {
+				t.Fatalf("%v = %d, want 0 to 1", s, v)
+			}
+			up, down, turned := false, false, 0
+			for range 60 {
+				next := x + rapid.Int64Range(1, 20*day).Draw(t, "later")
+				if until != 0 && next >= until {
+					next, up, down = until, false, false
+					turned++
+					v, until = r.At(s, until)
+				}
+				w, _ := r.At(s, next)
+				up, down = up || w > v, down || w < v
+				if up && down || turned > 1 || s == playbook.Churn && down || (s == playbook.Value || s == playbook.ValueRank || s == playbook.Engagement) && up {
+					t.Fatalf("%v is %d at %s and %d at %s", s, v, playbook.Span(x-now), w, playbook.Span(next-now))
+				}
+				x, v = next, w
+			}
+		}
+	})
+}
+
+// tried are scores that must be tried at one instant after another.
+type tried struct{ playbook.Scores }
+
+// Where a score is said to cross a number it does: a second before it is on one
+// side, and a second later on the other; and nowhere before.
+func TestCrosses(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := reader(customers(t))
+		s := rapid.SampledFrom([]playbook.Score{playbook.Churn, playbook.PropensityDay, playbook.Propensity, playbook.Value, playbook.Engagement}).Draw(t, "score")
+		edge := rapid.Int64Range(1, 999_999).Draw(t, "edge")
+		from, _ := r.At(s, now)
+		at := playbook.Crosses(r, s, []int64{edge}, now)
+		if same := playbook.Crosses(tried{r}, s, []int64{edge}, now); at != same {
+			t.Fatalf("%v crosses %d at %d, or at %d", s, edge, at, same)
+		}
+		if at == 0 {
+			if v, until := r.At(s, now+3660*day); until == 0 && (v >= edge) != (from >= edge) {
+				t.Fatalf("%v never crosses %d, but is %d now and %d in ten years", s, edge, from, v)
+			}
+			return
+		}
+		before, _ := r.At(s, at-1)
+		then, _ := r.At(s, at)
+		if (before >= edge) != (from >= edge) || (then >= edge) == (from >= edge) && at%(7*day) != 0 {
+			t.Fatalf("%v is %d now, %d just before %s and %d there, want it to cross %d", s, from, before, playbook.Span(at-now), then, edge)
+		}
+	})
+}
+
+func TestPropensity(t *testing.T) {
+	p := &profile.Profile{FirstSeen: now - day}
+	visit(p, now)
+	idle := at(t, p, playbook.Propensity, now)
+	for i := range int64(4) {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: now + i, Product: "mug", Category: "Kitchen > Mugs"})
+		visit(p, now+i)
+	}
+	looking := at(t, p, playbook.Propensity, now+3)
+	p.Named = append(p.Named, profile.Named{Name: "sizing guide viewed", At: now + 4})
+	sized := at(t, p, playbook.Propensity, now+4)
+	p.Carts = []profile.Cart{{ChangedAt: now + 5, Items: []profile.Item{{Product: "mug"}}}}
+	carted := at(t, p, playbook.Propensity, now+5)
+	later := at(t, p, playbook.Propensity, now+2*day)
+	p.Carts = nil
+	order(p, now+6, 20)
+	ordered := at(t, p, playbook.Propensity, now+6)
+	if !(0 < idle && idle < looking && looking < sized && sized < carted && later < carted && ordered < carted) {
+		t.Errorf("idle %v, looking %v, sized %v, with a cart %v, two days later %v, ordered %v", idle, looking, sized, carted, later, ordered)
+	}
+	if x := at(t, &profile.Profile{}, playbook.Propensity, now); x != 0 {
+		t.Errorf("of nobody: %v, want 0", x)
+	}
+}
+
+func TestTastes(t *testing.T) {
+	set := *models.Default()
+	set.Price.Low, set.Price.Premium = 10, 100
+	set.Next = []models.Pair{{After: "mug", Buy: "pot", Chance: .2}, {After: "mug", Buy: "jug", Chance: .3}, {After: "mug", Buy: "mug", Chance: .9}}
+	p := &profile.Profile{}
+	for i := range int64(3) {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: now + i*day, Product: "chair", Category: "Home > Chairs", PriceMicros: 400 * million})
+	}
+	r := new(Reader)
+	text := func(s playbook.Score, at int64) string {
+		r.Of(&set, p, time.UTC)
+		text, _ := r.Text(s, at)
+		return text
+	}
+	for s, want := range map[playbook.Score]string{playbook.ViewsTier: "premium", playbook.OrdersTier: "", playbook.FavouriteCategory: "Home > Chairs",
+		playbook.FavouriteType: "Chairs", playbook.InterestCategory: "Home > Chairs", playbook.NextProduct: ""} {
+		if got := text(s, now+3*day); got != want {
+			t.Errorf("%v = %q, want %q", s, got, want)
+		}
+	}
+	if got := text(playbook.InterestCategory, now+14*day); got != "" {
+		t.Errorf("interest two weeks after the first of three views = %q, want none", got)
+	}
+	order(p, now+4*day, 5)
+	p.Orders.Recent[0].Items = []profile.Item{{Product: "mug", Category: "Home > Mugs", PriceMicros: 5 * million}, {Product: "jug", Category: "Home > Chairs"}}
+	for s, want := range map[playbook.Score]string{playbook.OrdersTier: "low", playbook.FavouriteCategory: "Home > Chairs", playbook.InterestCategory: "", playbook.NextProduct: "pot"} {
+		if got := text(s, now+4*day); got != want {
+			t.Errorf("after the order %v = %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestChanges(t *testing.T) {
+	p := monthly()
+	r := reader(p)
+	changes, next := Changes(r, p, nil, now, All)
+	var named []string
+	for _, c := range changes {
+		named = append(named, playbook.Score(c.Is.Of).String())
+	}
+	if got := fmt.Sprint(named); got != "[scores.value scores.next_order scores.price_sensitivity scores.engagement]" || next != 0 {
+		t.Errorf("published at first: %s, next %d", got, next)
+	}
+	if changes, _ := Changes(r, p, nil, now+1, All); len(changes) != 0 {
+		t.Errorf("published again: %+v", changes)
+	}
+	edges, err := playbook.Parse("playbook.yaml", []byte(`
+store: {name: Alder, url: https://alder.example, currency: GBP}
+brand: {from: Alder <hello@alder.example>, address: 1 Mill Lane}
+segments:
+  fading: {enter: scores.churn >= 0.3}
+  gone: {enter: scores.churn >= 0.5}
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{300_000, 500_000} {
+		changes, next = Changes(r, p, edges, max(now, next), Time)
+		if want == 300_000 {
+			if len(changes) != 0 || next == 0 {
+				t.Fatalf("published %+v, next %d, want nothing until churn crosses", changes, next)
+			}
+			changes, next = Changes(r, p, edges, next, Time)
+		}
+		if len(changes) != 1 || changes[0].Is.Of != int64(playbook.Churn) || changes[0].Edge == nil || *changes[0].Edge != want || changes[0].Is.N < want {
+			t.Fatalf("published %+v, want churn that crosses %d", changes, want)
+		}
+	}
+	if next != 0 {
+		t.Errorf("next = %d, want never", next)
+	}
+	visit(p, now+400*day)
+	r.Of(models.Default(), p, time.UTC)
+	if changes, _ := Changes(r, p, edges, now+400*day, Numbers); len(changes) == 0 || changes[0].Edge == nil || *changes[0].Edge != 300_000 || changes[0].Is.N != 0 {
+		t.Errorf("after a visit: %+v, want churn below .3", changes)
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	p := monthly()
+	for i := range int64(64) {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: now - 64*600_000 + i*600_000, Product: fmt.Sprint("p", i%9), Category: fmt.Sprint("c", i%5)})
+	}
+	r := new(Reader)
+	for s := range count {
+		b.Run("score="+s.String(), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := int64(0); b.Loop(); i++ {
+				r.Of(models.Default(), p, time.UTC)
+				if s >= texts {
+					r.Text(s, now+i)
+				} else {
+					r.At(s, now+20*day+i)
+				}
+			}
+		})
+	}
+	b.Run("crosses=churn", func(b *testing.B) {
+		for i := int64(0); b.Loop(); i++ {
+			r.Of(models.Default(), p, time.UTC)
+			playbook.Crosses(r, playbook.Churn, []int64{500_000}, now+i)
+		}
+	})
+	b.Run("changes=all", func(b *testing.B) {
+		for i := int64(0); b.Loop(); i++ {
+			r.Of(models.Default(), p, time.UTC)
+			Changes(r, p, nil, now+i, All)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package score
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"segue/schemas/models"
+	"segue/schemas/profile"
+)
+
+// engagement is a share of mails, and when the last was opened or clicked.
+type engagement struct {
+	since int64
+	share float64
+}
+
+// engaged is the share of mails that were opened or clicked by a person, which
+// fades with the time since the last; 0: none ever was.
+func (r *Reader) engaged(now int64) float64 {
+	e, set := &r.engagement, &r.set.Engagement
+	if r.first(knowEngagement) {
+		p := r.p
+		sent := max(p.Sent.Count, p.Opened.Count, p.Clicked.Count) // other tools send, too
+		*e = engagement{p.InMail.At, (set.Rate*set.Mails + float64(min(sent, p.Opened.Count+p.Clicked.Count))) / (set.Mails + float64(sent))}
+	}
+	if e.since == 0 {
+		return 0
+	}
+	return e.share * math.Exp2(-days(max(0, now-e.since))/set.HalfLifeDays)
+}
+
+// coupons are what storefronts call the use of one (Segment's spec).
+var coupons = []string{"Coupon Entered", "Coupon Applied", "Coupon Denied"}
+
+// priceSensitivity is the share of views at the cheap end, and of orders by the
+// coupons tried, drawn to the usual share where little is known.
+func (r *Reader) priceSensitivity() float64 {
+	p, set := r.p, &r.set.Price
+	seen, cheap := 0, 0
+	for i := range p.Views.Recent {
+		if set.Premium == 0 {
+			break
+		}
+		if price := p.Views.Recent[i].PriceMicros; price > 0 {
+			seen++
+			if float64(price)/million < set.Low {
+				cheap++
+			}
+		}
+	}
+	tried := 0
+	for i := range p.Named {
+		if slices.ContainsFunc(coupons, func(n string) bool { return strings.EqualFold(n, p.Named[i].Name) }) {
+			tried++
+		}
+	}
+	seen += max(tried, r.ordered().days)
+	return (set.Sensitivity*set.Weight + float64(cheap+tried)) / (set.Weight + float64(seen))
+}
+
+// tiers counts prices below Low, between, and from Premium on.
+type tiers struct{ low, mid, premium int }
+
+func (r *Reader) count(t *tiers, micros int64) {
+	switch price := float64(micros) / million; {
+	case price <= 0 || r.set.Price.Premium == 0:
+	case price < r.set.Price.Low:
+		t.low++
+	case price < r.set.Price.Premium:
+		t.mid++
+	default:
+		t.premium++
+	}
+}
+
+// name is that of the middle one, by price.
+func (t tiers) name() string {
+	half := (t.low + t.mid + t.premium + 1) / 2
+	switch {
+	case half == 0:
+		return ""
+	case t.low >= half:
+		return "low"
+	case t.low+t.mid >= half:
+		return "mid"
+	}
+	return "premium"
+}
+
+func (r *Reader) boughtTier() string {
+	var t tiers
+	for i := range r.p.Orders.Recent {
+		if o := &r.p.Orders.Recent[i]; !o.Cancelled {
+			for j := range o.Items {
+				r.count(&t, o.Items[j].PriceMicros)
+			}
+		}
+	}
+	return t.name()
+}
+
+func (r *Reader) browsedTier() string {
+	var t tiers
+	for i := range r.p.Views.Recent {
+		r.count(&t, r.p.Views.Recent[i].PriceMicros)
+	}
+	return t.name()
+}
+
+// tally counts a few texts, in no more memory than there is here: those that come
+// up after it is full are left out.
+type tally struct {
+	of [24]struct {
+		text string
+		n    int
+	}
+	len int
+}
+
+func (t *tally) add(text string, n int) {
+	if text == "" {
+		return
+	}
+	for i := range t.of[:t.len] {
+		if t.of[i].text == text {
+			t.of[i].n += n
+			return
+		}
+	}
+	if t.len < len(t.of) {
+		t.of[t.len].text, t.of[t.len].n = text, n
+		t.len++
+	}
+}
+
+// most is the text that counts most; of two that came up first.
+func (t *tally) most() (text string, n int) {
+	for _, x := range t.of[:t.len] {
+		if x.n > n {
+			text, n = x.text, x.n
+		}
+	}
+	return text, n
+}
+
+// favourite is the category that was bought and browsed most, of what is kept; a
+// thing bought counts as five seen. Newer ones win a tie.
+func (r *Reader) favourite() string {
+	const bought = 5
+	var t tally
+	for i := len(r.p.Orders.Recent) - 1; i >= 0; i-- {
+		if o := &r.p.Orders.Recent[i]; !o.Cancelled {
+			for j := range o.Items {
+				t.add(o.Items[j].Category, bought)
+			}
+		}
+	}
+	for i := len(r.p.Views.Recent) - 1; i >= 0; i-- {
+		t.add(r.p.Views.Recent[i].Category, 1)
+	}
+	text, _ := t.most()
+	return text
+}
+
+// narrowest is the last part of a category such as "Home > Kitchen > Mugs".
+func narrowest(category string) string {
+	return strings.TrimSpace(category[strings.LastIndexAny(category, ">/|")+1:])
+}
+
+// Interest is so many views of a category within so long, and no order of it since
+// the first of them.
+const (
+	interestViews  = 3
+	interestWindow = 14 * day
+)
+
+// interest is the category of which that holds most, and until when.
+func (r *Reader) interest(now int64) (category string, until int64) {
+	var t tally
+	views := r.p.Views.Recent
+	from := len(views)
+	for from > 0 && views[from-1].At > now-interestWindow {
+		from--
+	}
+	for _, v := range views[from:] {
+		if !r.boughtSince(v.Category, v.At) {
+			t.add(v.Category, 1)
+		}
+	}
+	if from < len(views) {
+		until = views[from].At + interestWindow // then it is out
+	}
+	category, n := t.most()
+	if n < interestViews {
+		category = ""
+	}
+	return category, until
+}
+
+func (r *Reader) boughtSince(category string, at int64) bool {
+	all := r.p.Orders.Recent
+	for i := len(all) - 1; i >= 0 && all[i].At >= at; i-- {
+		if !all[i].Cancelled && slices.ContainsFunc(all[i].Items, func(x profile.Item) bool { return x.Category == category }) {
+			return true
+		}
+	}
+	return false
+}
+
+// nextProduct is what is most likely bought after the last order, of what the
+// customer does not have.
+func (r *Reader) nextProduct() (product string) {
+	all, pairs := r.p.Orders.Recent, r.set.Next
+	if len(pairs) == 0 {
+		return ""
+	}
+	best := 0.0
+	for i := len(all) - 1; i >= 0 && product == ""; i-- { // of the last order that leads anywhere
+		if all[i].Cancelled {
+			continue
+		}
+		for j := range all[i].Items {
+			after := all[i].Items[j].Product
+			at, _ := slices.BinarySearchFunc(pairs, after, func(x models.Pair, name string) int { return strings.Compare(x.After, name) })
+			for ; at < len(pairs) && pairs[at].After == after; at++ {
+				if pairs[at].Chance > best && !r.has(pairs[at].Buy) {
+					product, best = pairs[at].Buy, pairs[at].Chance
+				}
+			}
+		}
+	}
+	return product
+}
+
+func (r *Reader) has(product string) bool {
+	return slices.ContainsFunc(r.p.Orders.Recent, func(o profile.Order) bool {
+		return !o.Cancelled && slices.ContainsFunc(o.Items, func(x profile.Item) bool { return x.Product == product })
+	})
+}

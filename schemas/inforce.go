@@ -1,0 +1,25 @@
+package schemas
+
+import "strings"
+
+// InForce are the versions that control records put in force. The runtime has them
+// as one text, and folds whatever it stands for.
+type InForce struct {
+	Playbook string // id@version; "" before the first
+	Models   string // the same; "": those that come with Segue
+}
+
+// String is "playbook@3", "playbook@3 models@7" or " models@7": no version has a
+// space in it.
+func (v InForce) String() string {
+	if v.Models == "" {
+		return v.Playbook
+	}
+	return v.Playbook + " " + v.Models
+}
+
+// ParseInForce reads what String wrote.
+func ParseInForce(s string) InForce {
+	playbook, models, _ := strings.Cut(s, " ")
+	return InForce{playbook, models}
+}

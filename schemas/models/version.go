@@ -1,0 +1,41 @@
+package models
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"segue/schemas"
+)
+
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// hash is the first 12 hex digits of the SHA-256 of what a set was written in.
+func hash(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])[:12]
+}
+
+// YAML returns what the set was written in.
+func (s *Set) YAML() []byte { return s.yaml }
+
+// Message returns the set as the topic models carries it, under the key Version.
+func (s *Set) Message() *schemas.ModelsVersion {
+	_, version, _ := strings.Cut(s.Version, "@")
+	return &schemas.ModelsVersion{Id: s.ID, Version: version, Yaml: s.yaml}
+}
+
+// FromMessage returns the set that a record of the topic models carries.
+func FromMessage(m *schemas.ModelsVersion) (*Set, error) {
+	key := m.GetId() + "@" + m.GetVersion()
+	s, err := Parse(key, m.GetYaml())
+	if err != nil {
+		return nil, fmt.Errorf("models %s: %w", key, err)
+	}
+	if s.Version != key {
+		return nil, fmt.Errorf("models %s: got the content of %s, want its own", key, s.Version)
+	}
+	return s, nil
+}
