@@ -37,9 +37,9 @@ type ScoreChange struct {
 	Previous *ScoreValue `protobuf:"bytes,5,opt,name=previous,proto3" json:"previous,omitempty"`
 	// What made it so, the weightiest first, in words and numbers.
 	Reasons []string `protobuf:"bytes,6,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	// The threshold that it crossed, if one made it known, such as "scores.churn >= 0.5".
-	Crossed string                 `protobuf:"bytes,7,opt,name=crossed,proto3" json:"crossed,omitempty"`
-	At      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
+	// The number of the playbook that it reached, or fell below, if that made it known.
+	CrossedMicros *int64                 `protobuf:"varint,7,opt,name=crossed_micros,json=crossedMicros,proto3,oneof" json:"crossed_micros,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=at,proto3" json:"at,omitempty"`
 	// The event that caused it; empty when time alone did.
 	EventId string `protobuf:"bytes,9,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The version of the models that scored.
@@ -120,11 +120,11 @@ func (x *ScoreChange) GetReasons() []string {
 	return nil
 }
 
-func (x *ScoreChange) GetCrossed() string {
-	if x != nil {
-		return x.Crossed
+func (x *ScoreChange) GetCrossedMicros() int64 {
+	if x != nil && x.CrossedMicros != nil {
+		return *x.CrossedMicros
 	}
-	return ""
+	return 0
 }
 
 func (x *ScoreChange) GetAt() *timestamppb.Timestamp {
@@ -313,19 +313,20 @@ var File_score_proto protoreflect.FileDescriptor
 
 const file_score_proto_rawDesc = "" +
 	"\n" +
-	"\vscore.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x02\n" +
+	"\vscore.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x02\n" +
 	"\vScoreChange\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x14\n" +
 	"\x05score\x18\x03 \x01(\tR\x05score\x12*\n" +
 	"\x05value\x18\x04 \x01(\v2\x14.segue.v1.ScoreValueR\x05value\x120\n" +
 	"\bprevious\x18\x05 \x01(\v2\x14.segue.v1.ScoreValueR\bprevious\x12\x18\n" +
-	"\areasons\x18\x06 \x03(\tR\areasons\x12\x18\n" +
-	"\acrossed\x18\a \x01(\tR\acrossed\x12*\n" +
+	"\areasons\x18\x06 \x03(\tR\areasons\x12*\n" +
+	"\x0ecrossed_micros\x18\a \x01(\x03H\x00R\rcrossedMicros\x88\x01\x01\x12*\n" +
 	"\x02at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x19\n" +
 	"\bevent_id\x18\t \x01(\tR\aeventId\x12\x16\n" +
 	"\x06models\x18\n" +
-	" \x01(\tR\x06models\"}\n" +
+	" \x01(\tR\x06modelsB\x11\n" +
+	"\x0f_crossed_micros\"}\n" +
 	"\n" +
 	"ScoreValue\x12\x18\n" +
 	"\x06micros\x18\x01 \x01(\x03H\x00R\x06micros\x126\n" +
@@ -375,6 +376,7 @@ func file_score_proto_init() {
 	if File_score_proto != nil {
 		return
 	}
+	file_score_proto_msgTypes[0].OneofWrappers = []any{}
 	file_score_proto_msgTypes[1].OneofWrappers = []any{
 		(*ScoreValue_Micros)(nil),
 		(*ScoreValue_Instant)(nil),

@@ -139,7 +139,7 @@ func (b *bench) runStation(ctx context.Context, shop workload.Shop, memory int64
 		return cost{}, err
 	}
 	r := run{id: prefix, load: load{Workload: shop.Workload, topic: prefix + schemas.Events, memory: memory}, profile: file}
-	c, _, err := b.measured(ctx, station, r, total(ends), prefix+schemas.SegmentChanges, prefix+schemas.Deliveries, prefix+schemas.DeadLetters)
+	c, _, err := b.measured(ctx, station, r, total(ends), prefix+schemas.SegmentChanges, prefix+schemas.Scores, prefix+schemas.Deliveries, prefix+schemas.DeadLetters)
 	if err != nil {
 		return c, err
 	}

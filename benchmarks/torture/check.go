@@ -67,7 +67,7 @@ func (r *rig) check(ctx context.Context) (*report, error) {
 
 // partition checks what one partition of events led to.
 func (c *checker) partition(ctx context.Context, p int32, folded int64) error {
-	want := map[string]map[string][]string{schemas.SegmentChanges: {}, schemas.Deliveries: {}}
+	want := map[string]map[string][]string{schemas.SegmentChanges: {}, schemas.Scores: {}, schemas.Deliveries: {}}
 	replay := stream.NewReplay(c.task, func(at int64, in stream.Input, o stream.Output) {
 		switch o.Topic {
 		case schemas.DeadLetters:
@@ -98,7 +98,7 @@ func (c *checker) partition(ctx context.Context, p int32, folded int64) error {
 	if err != nil {
 		return err
 	}
-	for _, topic := range []string{schemas.SegmentChanges, schemas.Deliveries} {
+	for _, topic := range []string{schemas.SegmentChanges, schemas.Scores, schemas.Deliveries} {
 		got := map[string][]string{}
 		err := c.reader().partition(ctx, prefix+topic, p, func(r *kgo.Record) error {
 			got[string(r.Key)] = append(got[string(r.Key)], string(r.Value))
@@ -240,7 +240,7 @@ func (c *checker) differs(key string, state *profile.Profile, value []byte) stri
 func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "\n%d kills, %d events\n", r.killed.Load(), r.events)
 	fmt.Fprintf(out, "%-16s %10s %6s %9s %13s %9s\n", "", "right", "lost", "repeated", "out of order", "uncaused")
-	for _, topic := range []string{schemas.SegmentChanges, schemas.Deliveries, schemas.Events} {
+	for _, topic := range []string{schemas.SegmentChanges, schemas.Scores, schemas.Deliveries, schemas.Events} {
 		n := r.outputs[topic]
 		fmt.Fprintf(out, "%-16s %10d %6d %9d %13d %9d\n", topic, n.right, n.lost, n.repeated, n.outOfOrder, n.uncaused)
 	}

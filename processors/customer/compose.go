@@ -1,15 +1,18 @@
 package customer
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"segue/processors/customer/journey"
+	"segue/processors/customer/score"
 	"segue/processors/customer/segment"
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/models"
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
@@ -22,6 +25,8 @@ func (t *Task) Compose(p *profile.Profile, in stream.Input, d Decision) ([]strea
 	switch {
 	case d.Segment != nil:
 		return []stream.Output{t.changed(p, in, d.Segment, d.Event)}, nil
+	case d.Score != nil:
+		return []stream.Output{t.scored(p, in, d.Score, d.Event)}, nil
 	case d.Forward != nil:
 		return []stream.Output{forwarded(p, in, d)}, nil
 	case d.Forget != nil:
@@ -40,7 +45,7 @@ func (t *Task) Compose(p *profile.Profile, in stream.Input, d Decision) ([]strea
 		return []stream.Output{{Topic: schemas.Deliveries, Key: p.Customer, Value: schemas.Encode(&schemas.DeliveryCommand{
 			Command: &schemas.DeliveryCommand_Cancel{Cancel: &schemas.Cancel{DeliveryId: d.Journey.Delivery, Reason: d.Journey.Reason}}})}}, nil
 	case d.Journey.Kind == journey.Send:
-		pb, err := t.playbook(in.Version)
+		pb, err := t.playbook(schemas.ParseInForce(in.Version).Playbook)
 		if err != nil {
 			return nil, err
 		}
@@ -58,12 +63,31 @@ func (t *Task) changed(p *profile.Profile, in stream.Input, c *segment.Change, e
 	m := &schemas.SegmentChange{
 		Id:       profile.Derive("segment", p.Customer, c.Segment, strconv.FormatInt(in.Now, 10), strconv.FormatBool(c.Entered)),
 		Customer: p.Customer, Segment: c.Segment, Entered: c.Entered, At: schemas.Timestamp(in.Now),
-		Why: c.Reason, Playbook: in.Version, EventId: event,
+		Why: c.Reason, Playbook: schemas.ParseInForce(in.Version).Playbook, EventId: event,
 	}
 	if c.Because != nil {
 		m.Why = c.Because.Why(t.facts(p, in.Now))
 	}
 	return stream.Output{Topic: schemas.SegmentChanges, Key: p.Customer, Value: schemas.Encode(m)}
+}
+
+func (t *Task) scored(p *profile.Profile, in stream.Input, c *score.Change, event string) stream.Output {
+	name := playbook.Score(c.Is.Of).String()
+	m := &schemas.ScoreChange{
+		Id:       profile.Derive("score", p.Customer, name, strconv.FormatInt(in.Now, 10), strconv.FormatInt(c.Is.N, 10), c.Is.S),
+		Customer: p.Customer, Score: name, Value: shownScore(c.Is), At: schemas.Timestamp(in.Now), EventId: event, Models: schemas.ParseInForce(in.Version).Models,
+	}
+	if c.Was.At != 0 {
+		m.Previous = shownScore(c.Was)
+	}
+	if r := t.reader(p); r != nil {
+		m.Reasons = r.Reasons(playbook.Score(c.Is.Of), in.Now)
+		m.Models = cmp.Or(m.Models, models.Default().Version)
+	}
+	if c.Edge != nil {
+		m.CrossedMicros = c.Edge
+	}
+	return stream.Output{Topic: schemas.Scores, Key: p.Customer, Value: schemas.Encode(m)}
 }
 
 func forwarded(p *profile.Profile, in stream.Input, d Decision) stream.Output {
@@ -93,7 +117,7 @@ func cause(in stream.Input, d Decision) string {
 
 func outcome(p *profile.Profile, in stream.Input, d *journey.Decision) stream.Output {
 	o := &schemas.Outcome{Kind: schemas.Outcome_SKIPPED, DeliveryId: d.Delivery, Journey: d.Journey, Step: int32(d.Step),
-		Instance: d.Instance, Reason: d.Reason, Playbook: in.Version}
+		Instance: d.Instance, Reason: d.Reason, Playbook: schemas.ParseInForce(in.Version).Playbook}
 	if d.Kind == journey.Hold {
 		o.Kind = schemas.Outcome_HELD
 	}

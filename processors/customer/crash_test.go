@@ -162,7 +162,7 @@ func (f *fate) crash(unsynced int) {
 // outputs are what the station wrote, by topic and customer.
 func (s *shopfront) outputs() map[string][]string {
 	all := map[string][]string{}
-	for _, topic := range []string{schemas.SegmentChanges, schemas.Deliveries, schemas.Events, schemas.DeadLetters} {
+	for _, topic := range []string{schemas.SegmentChanges, schemas.Scores, schemas.Deliveries, schemas.Events, schemas.DeadLetters} {
 		found := false
 		for _, records := range s.Committed(topic) {
 			for _, r := range records {

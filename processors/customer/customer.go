@@ -14,9 +14,11 @@ import (
 	"segue/processors/customer/facts"
 	"segue/processors/customer/journey"
 	"segue/processors/customer/limit"
+	"segue/processors/customer/score"
 	"segue/processors/customer/segment"
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/models"
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
@@ -33,11 +35,18 @@ type Playbooks interface {
 	Playbook(ctx context.Context, version string) (*playbook.Playbook, error)
 }
 
+// Models is where versions of the models are found.
+type Models interface {
+	Models(ctx context.Context, version string) (*models.Set, error)
+}
+
 // TaskOptions of the fold. They decide, and must stay as they are while a log
 // is folded.
 type TaskOptions struct {
 	// Salt goes into the holdout and every other draw.
 	Salt string
+	// Models are asked for those that are put in force; nil: none can be.
+	Models Models
 	// Refused hears of every event of somebody who was forgotten, RefusedLink of
 	// every link from outside onto somebody who is known, but not when it is folded
 	// again; nil: nobody does.
@@ -49,10 +58,12 @@ type TaskOptions struct {
 type Task struct {
 	source               Playbooks
 	salt                 string
+	models               Models
 	refused, refusedLink func()
 
 	loading   sync.Mutex
 	playbooks atomic.Pointer[map[string]*playbook.Playbook]
+	sets      atomic.Pointer[map[string]*models.Set]
 	zones     sync.Map  // of *time.Location, by name
 	released  sync.Pool // of *profile.Profile
 }
@@ -61,8 +72,9 @@ var _ stream.Task[profile.Profile, Decision] = (*Task)(nil)
 
 // NewTask returns a task that takes its playbooks from source.
 func NewTask(source Playbooks, o TaskOptions) *Task {
-	t := &Task{source: source, salt: o.Salt, refused: o.Refused, refusedLink: o.RefusedLink}
+	t := &Task{source: source, salt: o.Salt, models: o.Models, refused: o.Refused, refusedLink: o.RefusedLink}
 	t.playbooks.Store(&map[string]*playbook.Playbook{})
+	t.sets.Store(&map[string]*models.Set{"": models.Default()})
 	return t
 }
 
@@ -70,6 +82,7 @@ func NewTask(source Playbooks, o TaskOptions) *Task {
 // alone did.
 type Decision struct {
 	Segment *segment.Change
+	Score   *score.Change
 	Journey *journey.Decision
 	// Forward goes to the customer that this visitor became. At is when what
 	// causes it happened, if that is too long ago to start anything; else 0.
@@ -109,24 +122,40 @@ func (t *Task) Release(p *profile.Profile) { t.released.Put(p) }
 // Size estimates what p takes in memory.
 func (t *Task) Size(p *profile.Profile) int { return profile.Size(p) }
 
-// Load gets a playbook version ready.
+// Load gets a playbook and models ready.
 func (t *Task) Load(ctx context.Context, version string) error {
-	if (*t.playbooks.Load())[version] != nil {
+	v := schemas.ParseInForce(version)
+	if v.Playbook != "" {
+		if err := load(&t.loading, &t.playbooks, v.Playbook, func() (*playbook.Playbook, error) { return t.source.Playbook(ctx, v.Playbook) }); err != nil {
+			return err
+		}
+	}
+	return load(&t.loading, &t.sets, v.Models, func() (*models.Set, error) {
+		if t.models == nil {
+			return nil, fmt.Errorf("models %q are in force, but there is nowhere to find them", v.Models)
+		}
+		return t.models.Models(ctx, v.Models)
+	})
+}
+
+// load keeps what find returns under its version, unless it is known.
+func load[T any](loading *sync.Mutex, all *atomic.Pointer[map[string]*T], version string, find func() (*T, error)) error {
+	if (*all.Load())[version] != nil {
 		return nil // and does not wait for one that is being read
 	}
-	t.loading.Lock()
-	defer t.loading.Unlock()
-	known := *t.playbooks.Load()
+	loading.Lock()
+	defer loading.Unlock()
+	known := *all.Load()
 	if known[version] != nil {
 		return nil
 	}
-	pb, err := t.source.Playbook(ctx, version)
+	found, err := find()
 	if err != nil {
 		return err
 	}
 	known = maps.Clone(known)
-	known[version] = pb
-	t.playbooks.Store(&known)
+	known[version] = found
+	all.Store(&known)
 	return nil
 }
 
@@ -145,12 +174,17 @@ func (t *Task) playbook(version string) (*playbook.Playbook, error) {
 // Advance takes one customer through one event, or to the instant at which
 // something was due.
 func (t *Task) Advance(p *profile.Profile, in stream.Input) ([]Decision, int64, error) {
-	pb, err := t.playbook(in.Version)
+	version := schemas.ParseInForce(in.Version)
+	pb, err := t.playbook(version.Playbook)
 	if err != nil {
 		return nil, 0, err
 	}
+	set := (*t.sets.Load())[version.Models]
+	if set == nil {
+		return nil, 0, fmt.Errorf("models %q are in force but not loaded", version.Models)
+	}
 	s := steps.Get().(*step)
-	s.task, s.p, s.pb, s.now = t, p, pb, in.Now
+	s.task, s.p, s.pb, s.set, s.version, s.now = t, p, pb, set, version, in.Now
 	defer s.done()
 	if !utf8.ValidString(in.Key) {
 		return nil, 0, fmt.Errorf("got key %q, want a customer in UTF-8", in.Key)
@@ -192,11 +226,15 @@ type step struct {
 	task      *Task
 	p         *profile.Profile
 	pb        *playbook.Playbook // nil: none is in force
+	set       *models.Set
+	version   schemas.InForce
 	now       int64
 	event     *schemas.Event   // nil: a wake-up
 	merged    *profile.Profile // what a merge brings
 	journeys  journey.Book     // empty: no playbook
 	changed   playbook.Aspects // since the segments were last asked
+	look      score.Look       // what may have changed of the scores
+	scores    score.Reader
 	decisions []Decision
 
 	own glance // the input's event; here, so that a step is one allocation
@@ -217,6 +255,10 @@ func (s *step) advance() int64 {
 		s.forward()
 		return 0
 	}
+	if s.p.Models != s.version.Models {
+		s.p.Models, s.p.Turns = s.version.Models, nil
+	}
+	s.read()
 	if s.pb != nil {
 		s.journeys = s.book()
 		if s.pb.Version != s.p.Playbook {
@@ -238,7 +280,8 @@ func (s *step) advance() int64 {
 		}
 	}
 	facts.Lapse(s.p, s.now)
-	next := facts.NextLapse(s.p)
+	s.read()
+	next := sooner(facts.NextLapse(s.p), s.score())
 	if s.pb == nil {
 		return next
 	}
@@ -248,13 +291,54 @@ func (s *step) advance() int64 {
 	return sooner(next, s.journeys.Next())
 }
 
-// facts are what conditions read of p.
+// facts are what conditions read of p, by the versions that last decided.
 func (t *Task) facts(p *profile.Profile, now int64) playbook.Facts {
-	return playbook.Facts{Profile: p, Now: now}
+	f := playbook.Facts{Profile: p, Now: now}
+	if r := t.reader(p); r != nil {
+		f.Scores = r
+	}
+	return f
+}
+
+// reader reads p's scores; nil: those models are not loaded, as nobody has asked
+// for p since they were in force.
+func (t *Task) reader(p *profile.Profile) *score.Reader {
+	set := (*t.sets.Load())[p.Models]
+	if set == nil {
+		return nil
+	}
+	r := new(score.Reader)
+	r.Of(set, p, t.zone(p.TimeZone, t.storeZone(p.Playbook)))
+	return r
+}
+
+func (t *Task) storeZone(playbook string) *time.Location {
+	if pb := (*t.playbooks.Load())[playbook]; pb != nil {
+		return pb.Store.Zone
+	}
+	return time.UTC
 }
 
 func (s *step) book() journey.Book {
-	return journey.Book{Profile: s.p, Playbook: s.pb, Scores: s.task.facts(s.p, s.now).Scores, Now: s.now, Salt: s.task.salt, Limits: s}
+	return journey.Book{Profile: s.p, Playbook: s.pb, Scores: &s.scores, Now: s.now, Salt: s.task.salt, Limits: s}
+}
+
+// read makes the scores those of the profile as it is by now.
+func (s *step) read() {
+	zone := time.UTC
+	if s.pb != nil {
+		zone = s.pb.Store.Zone
+	}
+	s.scores.Of(s.set, s.p, s.task.zone(s.p.TimeZone, zone))
+}
+
+// score publishes the scores that have changed.
+func (s *step) score() int64 {
+	changes, next := score.Changes(&s.scores, s.p, s.pb, s.now, s.look)
+	for i := range changes {
+		s.decide(Decision{Score: &changes[i]})
+	}
+	return next
 }
 
 // inForce brings the customer under a playbook that has not decided before.
@@ -281,6 +365,9 @@ func (s *step) happen(e *schemas.Event) (live bool) {
 	}
 	s.changed |= playbook.ChangedBy(e)
 	live = !h.Late
+	if live {
+		s.look = looked(e)
+	}
 	if m := e.GetMerge(); m != nil {
 		return s.merge(m, live)
 	}
@@ -308,6 +395,21 @@ func (s *step) happen(e *schemas.Event) (live bool) {
 		}
 	}
 	return live
+}
+
+// looked says what e can change of the scores.
+func looked(e *schemas.Event) score.Look {
+	switch body := e.GetBody().(type) {
+	case *schemas.Event_View, *schemas.Event_Cart, *schemas.Event_Order, *schemas.Event_OrderCancelled, *schemas.Event_Merge:
+		return score.All
+	case *schemas.Event_Engagement:
+		if body.Engagement.GetMachine() != "" {
+			return score.Time // nobody was there
+		}
+	case *schemas.Event_Rejection:
+		return score.Time
+	}
+	return score.Numbers
 }
 
 // merge brings in what an anonymous visitor did before, or still does, under
@@ -409,7 +511,7 @@ func (s *step) forward() {
 // segments brings the memberships up to now. live: journeys may start with a
 // change.
 func (s *step) segments(live bool) int64 {
-	changes, next := segment.Changes(s.task.facts(s.p, s.now), s.pb.Segments, s.changed)
+	changes, next := segment.Changes(playbook.Facts{Profile: s.p, Scores: &s.scores, Now: s.now}, s.pb.Segments, s.changed)
 	for i := range changes {
 		s.decide(Decision{Segment: &changes[i]})
 		if live {

@@ -5,7 +5,9 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"segue/processors/customer/score"
 	"segue/schemas"
+	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
 
@@ -73,10 +75,24 @@ func (t *Task) public(p *profile.Profile) *schemas.CustomerProfile {
 	for _, s := range p.Segments {
 		m.Segments = append(m.Segments, s.Segment)
 	}
+	for _, x := range p.Scores {
+		m.Scores = append(m.Scores, &schemas.CurrentScore{Score: playbook.Score(x.Of).String(), Value: shownScore(x), At: schemas.Timestamp(x.At)})
+	}
 	for i := range p.Runs {
 		m.Journeys = append(m.Journeys, running(&p.Runs[i]))
 	}
 	return m
+}
+
+// shownScore is a score as others read it.
+func shownScore(x profile.Score) *schemas.ScoreValue {
+	switch of := playbook.Score(x.Of); {
+	case of == playbook.NextOrder:
+		return &schemas.ScoreValue{Value: &schemas.ScoreValue_Instant{Instant: schemas.Timestamp(x.N)}}
+	case score.IsText(of):
+		return &schemas.ScoreValue{Value: &schemas.ScoreValue_Text{Text: x.S}}
+	}
+	return &schemas.ScoreValue{Value: &schemas.ScoreValue_Micros{Micros: x.N}}
 }
 
 // running says what a journey waits for.

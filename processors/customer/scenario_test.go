@@ -18,7 +18,9 @@ import (
 
 // The files in testdata tell stories, in these words:
 //
-//	start 2026-01-12T10:00 [zone=Europe/London]   the clock, and the zone that it is shown in
+//	start 2026-01-12T10:00 [zone=Europe/London] [scores=churn]
+//	                                              the clock, and the zone that it is shown in; with scores,
+//	                                              those of these names are, when they are published
 //	playbook                                      the YAML below is in force from now on; none: testdata/shop.yaml;
 //	                                              lines that start with s/ edit it: s/old/new/
 //	event at=1h                                   what customers do, an hour after the start; anon-1, phone-1
@@ -49,6 +51,8 @@ type scenario struct {
 	start int64
 	yaml  string
 	said  []string
+	// scores are the names that are shown.
+	scores []string
 }
 
 func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
@@ -65,6 +69,12 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 				d.Fatalf(t, "%v", err)
 			}
 			s.zone = z
+		}
+		s.scores = nil
+		for _, a := range d.CmdArgs {
+			if a.Key == "scores" {
+				s.scores = a.Vals
+			}
 		}
 		s.start = s.when(d.CmdArgs[0].Key)
 		s.world = newWorld(t, s.start)
@@ -150,6 +160,12 @@ func (s *scenario) when(text string) int64 {
 func (s *scenario) see(at int64, o stream.Output) {
 	text := ""
 	switch o.Topic {
+	case schemas.Scores:
+		var c schemas.ScoreChange
+		s.decode(o.Value, &c)
+		if text = s.score(&c); text == "" {
+			return
+		}
 	case schemas.SegmentChanges:
 		var c schemas.SegmentChange
 		s.decode(o.Value, &c)
@@ -196,6 +212,30 @@ func (s *scenario) see(at int64, o stream.Output) {
 		text = fmt.Sprintf("dead letter: %s (%s)", o.Key, o.Reason)
 	}
 	s.said = append(s.said, s.shown(at)+" "+text)
+}
+
+// score is empty for one that the story does not ask for.
+func (s *scenario) score(c *schemas.ScoreChange) string {
+	_, name, _ := strings.Cut(c.GetScore(), ".")
+	if !slices.Contains(s.scores, name) {
+		return ""
+	}
+	shown := func(v *schemas.ScoreValue) string {
+		switch v := v.GetValue().(type) {
+		case *schemas.ScoreValue_Micros:
+			return fmt.Sprintf("%.3f", float64(v.Micros)/1e6)
+		case *schemas.ScoreValue_Instant:
+			return s.shown(schemas.Millis(v.Instant))
+		case *schemas.ScoreValue_Text:
+			return fmt.Sprintf("%q", v.Text)
+		}
+		return "never published"
+	}
+	text := fmt.Sprintf("score: %s %s %s (%s)", c.GetCustomer(), name, shown(c.GetValue()), shown(c.GetPrevious()))
+	if c.CrossedMicros != nil {
+		text += fmt.Sprintf(" crosses %v", float64(c.GetCrossedMicros())/1e6)
+	}
+	return text + ": " + strings.Join(c.GetReasons(), "; ")
 }
 
 func (s *scenario) decode(value []byte, m proto.Message) {

@@ -12,6 +12,7 @@ import (
 
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/models"
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
@@ -51,6 +52,7 @@ type Station struct {
 	task      *Task
 	clock     stream.Clock
 	playbooks *stream.Table
+	models    *stream.Table
 	processor *stream.Processor[profile.Profile, Decision]
 }
 
@@ -76,25 +78,32 @@ func New(c Config) (*Station, error) {
 			}
 		}
 	}
-	task := NewTask(published{table}, TaskOptions{Salt: c.Salt, Refused: refused.Inc, RefusedLink: refusedLinks.Inc})
+	sets, err := stream.NewTable(c.Kafka, c.Prefix+schemas.Models)
+	if err != nil {
+		table.Close()
+		return nil, err
+	}
+	task := NewTask(published{table}, TaskOptions{Salt: c.Salt, Models: PublishedModels{sets}, Refused: refused.Inc, RefusedLink: refusedLinks.Inc})
 	processor, err := stream.New(stream.Config[profile.Profile, Decision]{
 		Task: task, Name: station, Prefix: c.Prefix, Instance: c.Instance,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
-		FoldVersion: FoldVersion, AcceptRefold: c.AcceptRefold, Outputs: []string{schemas.SegmentChanges, schemas.Deliveries, schemas.Events},
+		FoldVersion: FoldVersion, AcceptRefold: c.AcceptRefold, Outputs: []string{schemas.SegmentChanges, schemas.Scores, schemas.Deliveries, schemas.Events},
 		Dir: c.Dir, FS: c.FS, Memory: c.Memory,
 		Kafka: c.Kafka, Clock: c.Clock, Log: c.Log, Metrics: c.Metrics, Ready: c.Ready,
 		CommitInterval: c.CommitInterval, CommitSpacing: c.CommitSpacing, ApplyInterval: c.ApplyInterval, FlushAfter: c.FlushAfter, Hook: c.Hook,
 	})
 	if err != nil {
 		table.Close()
+		sets.Close()
 		return nil, err
 	}
-	return &Station{task: task, clock: c.Clock, playbooks: table, processor: processor}, nil
+	return &Station{task: task, clock: c.Clock, playbooks: table, models: sets, processor: processor}, nil
 }
 
 // Run works until ctx ends.
 func (s *Station) Run(ctx context.Context) error {
 	defer s.playbooks.Close()
+	defer s.models.Close()
 	return s.processor.Run(ctx)
 }
 
@@ -126,4 +135,25 @@ func (p published) Playbook(ctx context.Context, version string) (*playbook.Play
 		return nil, fmt.Errorf("decode playbook %s: %w", version, err)
 	}
 	return playbook.FromMessage(&m)
+}
+
+// PublishedModels are the versions in the topic of models.
+type PublishedModels struct{ Table *stream.Table }
+
+// Models is part of TaskOptions.
+func (p PublishedModels) Models(ctx context.Context, version string) (*models.Set, error) {
+	value, ok := p.Table.Get(version)
+	if !ok {
+		if err := p.Table.CatchUp(ctx); err != nil {
+			return nil, err
+		}
+		if value, ok = p.Table.Get(version); !ok {
+			return nil, fmt.Errorf("models %s are in force, but not in topic %s: apply their file again (segue models apply FILE)", version, schemas.Models)
+		}
+	}
+	var m schemas.ModelsVersion
+	if err := schemas.Decode(value, &m); err != nil {
+		return nil, fmt.Errorf("decode models %s: %w", version, err)
+	}
+	return models.FromMessage(&m)
 }

@@ -31,8 +31,8 @@ type shopfront struct {
 
 func newShopfront(t *testing.T, c *streamtest.Cluster) *shopfront {
 	s := &shopfront{Cluster: c, t: t, clock: stream.NewVirtualClock(time.UnixMilli(monday))}
-	s.Create(partitions, schemas.Events, schemas.SegmentChanges, schemas.Deliveries, schemas.Profiles, schemas.DeadLetters)
-	s.Create(1, schemas.Playbooks)
+	s.Create(partitions, schemas.Events, schemas.SegmentChanges, schemas.Scores, schemas.Deliveries, schemas.Profiles, schemas.DeadLetters)
+	s.Create(1, schemas.Playbooks, schemas.Models)
 	return s
 }
 

@@ -197,7 +197,13 @@ func (f *fold[S, D]) control(ctx context.Context, r record, now int64) error {
 	case *schemas.Event_Skip:
 		f.skips.heed(body.Skip, r.offset)
 	case *schemas.Event_Playbook:
-		return f.inForce(ctx, body.Playbook.GetVersion(), now)
+		v := schemas.ParseInForce(f.pos.Version.Name)
+		v.Playbook = body.Playbook.GetVersion()
+		return f.inForce(ctx, v.String(), now)
+	case *schemas.Event_Models:
+		v := schemas.ParseInForce(f.pos.Version.Name)
+		v.Models = body.Models.GetVersion()
+		return f.inForce(ctx, v.String(), now)
 	default:
 		f.bury(deadLetter{in, r.at, fmt.Sprintf("no key, and no control record: %T", body)})
 	}
