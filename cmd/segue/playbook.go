@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
 
 	"segue/processors/stream"
 	"segue/schemas"
@@ -141,13 +142,28 @@ func listed(names []string) string {
 // applyTimeout bounds a transaction over all partitions.
 const applyTimeout = 30 * time.Second
 
-// applyPlaybook writes the version and, to every partition of events, that it
-// is in force, in one transaction at the instant at: all partitions, or none.
+// version is what can be put in force: a record of a topic of its own under its
+// name, and what events say of it.
+type version struct {
+	name    string
+	topic   string
+	content proto.Message
+	inForce *schemas.Event
+}
+
+// applyPlaybook puts a playbook in force.
 func applyPlaybook(ctx context.Context, kafka []kgo.Opt, prefix string, pb *playbook.Playbook, at time.Time) (partitions int, err error) {
+	return putInForce(ctx, kafka, prefix, version{pb.Version, schemas.Playbooks, pb.Message(),
+		&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}}}, at)
+}
+
+// putInForce writes the version and, to every partition of events, that it
+// is in force, in one transaction at the instant at: all partitions, or none.
+func putInForce(ctx context.Context, kafka []kgo.Opt, prefix string, v version, at time.Time) (partitions int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	client, err := kgo.NewClient(append(kafka[:len(kafka):len(kafka)],
-		kgo.TransactionalID(prefix+"playbook-apply"),
+		kgo.TransactionalID(prefix+v.topic+"-apply"),
 		kgo.TransactionTimeout(10*time.Second),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
 	if err != nil {
@@ -161,19 +177,19 @@ func applyPlaybook(ctx context.Context, kafka []kgo.Opt, prefix string, pb *play
 	}
 	partitions = len(topics[events].Partitions)
 
-	records := []*kgo.Record{{Topic: prefix + schemas.Playbooks, Key: []byte(pb.Version), Value: schemas.Encode(pb.Message()), Timestamp: at}}
-	inForce := schemas.Encode(&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}})
+	records := []*kgo.Record{{Topic: prefix + v.topic, Key: []byte(v.name), Value: schemas.Encode(v.content), Timestamp: at}}
+	inForce := schemas.Encode(v.inForce)
 	for p := range partitions {
 		records = append(records, &kgo.Record{Topic: events, Partition: int32(p), Value: inForce, Timestamp: at})
 	}
 	if err := client.BeginTransaction(); err != nil {
-		return 0, fmt.Errorf("put %s in force: %w", pb.Version, err)
+		return 0, fmt.Errorf("put %s in force: %w", v.name, err)
 	}
 	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return 0, errors.Join(fmt.Errorf("put %s in force: %w", pb.Version, err), client.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort))
+		return 0, errors.Join(fmt.Errorf("put %s in force: %w", v.name, err), client.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort))
 	}
 	if err := stream.CommitTransaction(ctx, client, records...); err != nil {
-		return 0, fmt.Errorf("put %s in force: %w", pb.Version, err)
+		return 0, fmt.Errorf("put %s in force: %w", v.name, err)
 	}
 	return partitions, nil
 }

@@ -87,8 +87,13 @@ func checkState(ctx context.Context, l *loaded, most int, out io.Writer) error {
 		return err
 	}
 	defer table.Close()
+	sets, err := stream.NewTable(kafka, l.Prefix+schemas.Models)
+	if err != nil {
+		return err
+	}
+	defer sets.Close()
 	config := stream.Config[profile.Profile, customer.Decision]{
-		Task: customer.NewTask(publishedPlaybooks{table}, customer.TaskOptions{Salt: l.Customer.Salt}), Name: "customer", Prefix: l.Prefix,
+		Task: customer.NewTask(publishedPlaybooks{table}, customer.TaskOptions{Salt: l.Customer.Salt, Models: customer.PublishedModels{Table: sets}}), Name: "customer", Prefix: l.Prefix,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
 		FoldVersion: customer.FoldVersion, Dir: l.Customer.Dir, Memory: l.Customer.stationMemory(), Kafka: kafka,
 	}
