@@ -78,7 +78,7 @@ func NewTask(source Playbooks, o TaskOptions) *Task {
 	return t
 }
 
-// Decision is one of six things, and the event that led to it; "" when time
+// Decision is one of seven things, and the event that led to it; "" when time
 // alone did.
 type Decision struct {
 	Segment *segment.Change
