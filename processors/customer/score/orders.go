@@ -12,7 +12,8 @@ type orders struct {
 	mean        float64 // money of the days after the first; 0: there are none
 }
 
-// ordered sums them up. Of orders that are no longer kept, each is a day.
+// ordered sums them up. Orders that are no longer kept are taken
+// to have come as many on a day as those that are.
 func (r *Reader) ordered() *orders {
 	if !r.first(knowOrders) {
 		return &r.orders
@@ -38,7 +39,7 @@ func (r *Reader) ordered() *orders {
 		o.last = x.At
 	}
 	if older := int(p.Orders.Count) - kept; older > 0 {
-		o.days += older
+		o.days += max(1, older*max(1, o.days)/max(1, kept))
 		o.first, o.last = min(p.Orders.First, max(o.first, p.Orders.First)), max(o.last, p.Orders.First)
 		firstDay = p.Orders.ValueMicros / int64(o.days) // which is not known
 	}

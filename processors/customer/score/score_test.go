@@ -267,6 +267,19 @@ func TestTastes(t *testing.T) {
 	}
 }
 
+// Of 40 orders, two a day, 32 are kept: there were 20 days all the same.
+func TestMoreOrdersThanAreKept(t *testing.T) {
+	p := &profile.Profile{}
+	for i := range int64(40) {
+		order(p, now+i/2*7*day, 10)
+	}
+	p.Orders.First = now
+	p.Orders.Recent = p.Orders.Recent[8:]
+	if o := reader(p).ordered(); o.days != 20 || o.first != now || o.mean != 20 {
+		t.Errorf("got %+v, want 20 days of 20", *o)
+	}
+}
+
 func TestChanges(t *testing.T) {
 	p := monthly()
 	r := reader(p)
