@@ -28,6 +28,11 @@ var asking = []string{
 	"views.within(minutes(7)) >= 2", `views.in_category("mugs", minutes(9)) > views.in_category("pots", minutes(5))`, `views.of_product("mug", minutes(6)) >= 1`,
 	"visits.within(minutes(3)) == 1", "sent.within(minutes(12)) >= 1", "opened.within(minutes(4)) >= 1", "clicked.within(minutes(9)) >= 1",
 	`scores.churn < 0.5 || scores.propensity >= 0.2 || scores.propensity_day >= 0.1 || scores.value_rank > 0.9 || scores.price_sensitivity > 0.4 || scores.engagement > 0.1`,
+	`sequence([viewed("mug"), carted(product.price < money(9)), nothing(minutes(3))], hours(1))`, `sequence([visited(), viewed(product.name.contains("pot"))], minutes(30))`,
+	`sequence([opened(), clicked(), happened("Quiz"), bought()], days(1))`, `in("one-0") && since(entered("one-0")) > minutes(9)`, "cart.value >= money(15)", `cart.size > 1 || cart.currency == "EUR"`,
+	`views.where(product.name.contains("mug") && product.price > money(5), minutes(9)) >= 2`, `carted.where(product.id == "pot", hours(1)) == 1`,
+	`orders.where(product.category == "mugs" && product.price >= money(12)) >= 1`, "carted.within(minutes(8)) >= 2",
+	`carted.in_category("mugs", minutes(5)) == 1`, `carted.of_product("pot") >= 3`,
 	"scores.value >= money(100)", "until(scores.next_order) < days(1)", `orders.price_tier == "mid" || views.price_tier == "low"`,
 	`favourite.category == "mugs" || favourite.product_type == "mug" || interest.category == "pots" || next.product == "pot"`,
 	"tickets.within(minutes(11)) >= 1", `events.named("Quiz", minutes(8)) >= 1`,
@@ -47,6 +52,7 @@ func askingAll(t tb) *playbook.Playbook {
 			fmt.Fprintf(&yaml, "  %s-%d: {enter: '%s'}\n", name, i, enter)
 		}
 		fmt.Fprintf(&yaml, "  two-%d: {enter: '%s', leave: '%s'}\n", i, one, other)
+		fmt.Fprintf(&yaml, "  stay-%d: {enter: '%s', leave: 'in(\"two-%d\")', stay: %dm}\n", i, next, i, 1+i%7)
 	}
 	return parse(t, yaml.String()+after)
 }
@@ -63,7 +69,7 @@ func TestAskingHasEveryName(t *testing.T) {
 // drawn is something that happens.
 func drawn(t *rapid.T) *schemas.Event {
 	product := &schemas.Product{Id: rapid.SampledFrom([]string{"mug", "pot"}).Draw(t, "product"), PriceMicros: rapid.Int64Range(1, 20).Draw(t, "price") * 1e6}
-	product.Category = product.Id + "s"
+	product.Category, product.Name = product.Id+"s", "Oak "+product.Id
 	yes := rapid.Bool().Draw(t, "yes")
 	kind := map[bool]schemas.Engagement_Kind{false: schemas.Engagement_OPENED, true: schemas.Engagement_CLICKED}[yes]
 	return rapid.SampledFrom([]*schemas.Event{

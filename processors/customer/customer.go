@@ -511,7 +511,7 @@ func (s *step) forward() {
 // segments brings the memberships up to now. live: journeys may start with a
 // change.
 func (s *step) segments(live bool) int64 {
-	changes, next := segment.Changes(playbook.Facts{Profile: s.p, Scores: &s.scores, Now: s.now}, s.pb.Segments, s.changed)
+	changes, next := segment.Changes(playbook.Facts{Profile: s.p, Scores: &s.scores, Now: s.now}, s.pb, s.changed)
 	for i := range changes {
 		s.decide(Decision{Segment: &changes[i]})
 		if live {

@@ -150,13 +150,15 @@ func readSeen(b []byte, p *schemas.Product) bool {
 		switch f.number {
 		case 1:
 			ok = f.string(&p.Id)
+		case 2: // nobody keeps it
+			p.Name, ok = unsafe.String(unsafe.SliceData(f.bytes), len(f.bytes)), f.text()
 		case 3:
 			ok = f.string(&p.Category)
 		case 4:
 			p.PriceMicros, ok = int64(f.value), f.varint()
 		case 5: // quantity
 			ok = f.varint()
-		case 2, 6, 7: // name, url, image_url
+		case 6, 7: // url, image_url
 			ok = f.text()
 		default:
 			ok = false

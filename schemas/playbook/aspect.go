@@ -18,6 +18,7 @@ const (
 	ofCarts
 	ofPerson   // who they are, and what they agreed to
 	ofPresence // when they were seen first and last
+	OfSegments // which they are in
 	ofChurn    // scores, in their order
 )
 
@@ -34,7 +35,8 @@ func (i Score) Of() Aspects { return ofChurn << i }
 // aspect is what a need counts.
 func (k Kind) aspect() Aspects {
 	return [...]Aspects{Orders: ofOrders, OrdersInCategory: ofOrders, OrdersOfProduct: ofOrders, Views: ofViews, ViewsInCategory: ofViews,
-		ViewsOfProduct: ofViews, Visits: ofVisits, Sent: ofSent, Opened: ofOpened, Clicked: ofClicked, Tickets: ofTickets, Named: ofNamed}[k]
+		ViewsOfProduct: ofViews, Visits: ofVisits, Sent: ofSent, Opened: ofOpened, Clicked: ofClicked, Tickets: ofTickets, Named: ofNamed,
+		OrdersWhere: ofOrders, ViewsWhere: ofViews, Carted: ofCarts, CartedInCategory: ofCarts, CartedOfProduct: ofCarts, CartedWhere: ofCarts}[k]
 }
 
 // ChangedBy returns what an event can change: everything, of those that are rare.

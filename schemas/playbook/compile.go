@@ -28,7 +28,7 @@ func (f *fault) Error() string { return "got " + f.got + ", want " + f.want }
 // compile turns source into a condition. inCart: cart.* is known. The error
 // joins faults.
 func compile(source string, inCart bool) (*Condition, error) {
-	checked, issues := environment().Compile(source)
+	checked, issues := environment().Compile(prefixed(source))
 	if issues.Err() != nil {
 		var faults []error
 		for _, e := range issues.Errors() {
@@ -52,7 +52,7 @@ func compile(source string, inCart bool) (*Condition, error) {
 	}
 	needs := slices.CompactFunc(slices.SortedFunc(slices.Values(c.needs), func(a, b Need) int { return cmp.Compare(a.ID, b.ID) }),
 		func(a, b Need) bool { return a.ID == b.ID })
-	return &Condition{source: source, root: root, needs: needs, crosses: c.crosses, reads: c.reads}, nil
+	return &Condition{source: source, root: root, needs: needs, crosses: c.crosses, segments: c.segments, reads: c.reads}, nil
 }
 
 var (
@@ -122,7 +122,7 @@ func mismatch(function, types string) (got, want string) {
 	switch {
 	case function == "_[_]":
 		return "[…]", traits + `["…"]`
-	case op != function:
+	case op != function && function != inWord:
 		got := types
 		if l, r, ok := strings.Cut(types, ", "); ok && !strings.Contains(r, ", ") {
 			got = l + " " + op + " " + r
@@ -136,7 +136,7 @@ func mismatch(function, types string) (got, want string) {
 		}
 		return got, want
 	}
-	return function + "(" + types + ")", usage(function)
+	return op + "(" + types + ")", usage(function)
 }
 
 func firstLine(s string) string {
@@ -170,6 +170,8 @@ func usage(function string) string {
 			continue
 		}
 		switch {
+		case c.where:
+			return function + "(product.price < money(20), days(30))"
 		case c.filter:
 			return fmt.Sprintf(`%s("…", days(30)) or %s("…")`, function, function)
 		default:
@@ -181,17 +183,33 @@ func usage(function string) string {
 		return function + "(last.visit) or another instant"
 	case "money":
 		return "money(50)"
+	case "contains":
+		return `product.name.contains("oak")`
+	case inWord, "entered":
+		return operator(function) + `("segment")`
+	case "sequence":
+		return sequenceUsage
+	case "happened":
+		return `happened("Quiz Taken")`
+	case "nothing":
+		return "nothing(hours(2))"
+	case "viewed", "carted", "bought":
+		return function + `(), ` + function + `("product") or ` + function + `(product.category == "mugs")`
+	case "visited", "opened", "clicked":
+		return function + "()"
 	}
 	return function + "(7)"
 }
 
 type compiler struct {
-	ast     *ast.AST
-	inCart  bool
-	needs   []Need
-	crosses []*crossing
-	reads   Aspects
-	faults  []error
+	ast       *ast.AST
+	inCart    bool
+	needs     []Need
+	crosses   []*crossing
+	segments  []reference
+	inProduct bool // in where(…)
+	reads     Aspects
+	faults    []error
 }
 
 func (c *compiler) fail(e ast.Expr, got, want string) node {
@@ -212,7 +230,7 @@ func (c *compiler) node(e ast.Expr) node {
 		return c.name(e, e.AsIdent())
 	case ast.SelectKind:
 		if s := e.AsSelect(); s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == traits && !s.IsTestOnly() {
-			return c.trait(s.FieldName())
+			return c.trait(e, s.FieldName())
 		}
 	case ast.CallKind:
 		return c.call(e, e.AsCall())
@@ -223,8 +241,13 @@ func (c *compiler) node(e ast.Expr) node {
 func (c *compiler) name(e ast.Expr, name string) node {
 	for i := range variables {
 		if v := &variables[i]; v.name == name {
-			if v.cart && !c.inCart {
-				return c.fail(e, name, "a name that is known here; cart.… is known in the steps of a cart's journey")
+			switch {
+			case v.product && !c.inProduct:
+				return c.fail(e, name, "a name that is known here; product.… is known in where(…) and in the steps of a sequence, such as views.where(product.price < money(20), days(7))")
+			case c.inProduct && !v.product:
+				return c.fail(e, name, "what is known of each product: product.id, .name, .category and .price")
+			case v.cart && !c.inCart:
+				v = ofNewest(v)
 			}
 			c.reads |= v.of
 			return read{v}
@@ -233,7 +256,10 @@ func (c *compiler) name(e ast.Expr, name string) node {
 	return c.fail(e, name, name+`["…"]`)
 }
 
-func (c *compiler) trait(name string) node {
+func (c *compiler) trait(e ast.Expr, name string) node {
+	if c.inProduct {
+		return c.fail(e, traits, "what is known of each product: product.id, .name, .category and .price")
+	}
 	c.reads |= ofPerson
 	return trait{name}
 }
@@ -258,7 +284,26 @@ func (c *compiler) literal(e ast.Expr) node {
 
 func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 	name, args := call.FunctionName(), call.Args()
+	if c.inProduct && operator(name) == name && name != "money" && name != "contains" {
+		return c.fail(e, name+"(…)", "what is known of each product: product.id, .name, .category and .price")
+	}
 	switch name {
+	case "contains":
+		of := c.node(call.Target())
+		part, ok := literalText(args[0])
+		if !ok || part == "" {
+			return c.fail(args[0], "contains of no written text", usage(name))
+		}
+		if of == nil {
+			return nil
+		}
+		return &contains{of, part}
+	case inWord, "entered":
+		return c.segment(e, name, args[0])
+	case "sequence":
+		return c.sequence(e, args)
+	case "viewed", "carted", "bought", "visited", "opened", "clicked", "happened", "nothing":
+		return c.fail(e, name+"(…) alone", "it in a sequence, such as "+sequenceUsage)
 	case "_&&_", "_||_":
 		if l, r := c.node(args[0]), c.node(args[1]); l != nil && r != nil {
 			return &logic{op: operator(name), left: l, right: r}
@@ -279,7 +324,7 @@ func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 		return nil
 	case "_[_]":
 		if key, ok := literalText(args[1]); ok {
-			return c.trait(key)
+			return c.trait(e, key)
 		}
 		return c.fail(args[1], "a trait that is not named", traits+`["…"]`)
 	case "@in":
@@ -296,6 +341,45 @@ func (c *compiler) call(e ast.Expr, call ast.CallExpr) node {
 		return c.count(&counters[i], args)
 	}
 	return c.comparison(e, operator(name), args)
+}
+
+// segment returns in("…") or entered("…").
+func (c *compiler) segment(e ast.Expr, name string, arg ast.Expr) node {
+	segment, ok := literalText(arg)
+	if !ok || segment == "" {
+		return c.fail(arg, operator(name)+" of no written text", usage(name))
+	}
+	r := reference{segment: segment}
+	if at := c.ast.SourceInfo().GetStartLocation(e.ID()); at.Line() > 0 {
+		r.line, r.column = at.Line()-1, at.Column()
+	}
+	c.segments = append(c.segments, r)
+	c.reads |= OfSegments
+	if name == inWord {
+		return member{segment}
+	}
+	return enteredAt{segment}
+}
+
+// predicate returns what is asked of each product, and as it is written.
+func (c *compiler) predicate(e ast.Expr) (node, string) {
+	c.inProduct = true
+	n := c.node(e)
+	c.inProduct = false
+	if n == nil {
+		return nil, ""
+	}
+	w := writer{bare: true}
+	n.write(&w, 0)
+	return n, string(w.out)
+}
+
+// need notes a window that is read.
+func (c *compiler) need(n Need, source string) count {
+	n.ID = n.id()
+	c.needs = append(c.needs, n)
+	c.reads |= n.Kind.aspect()
+	return count{need: n, source: source}
 }
 
 func (c *compiler) oneOf(args []ast.Expr) node {
@@ -386,6 +470,12 @@ func (c *compiler) count(of *counter, args []ast.Expr) node {
 		need.Filter, written = filter, append(written, quote(filter))
 		args = args[1:]
 	}
+	if of.where {
+		if need.where.of, need.Filter = c.predicate(args[0]); need.where.of == nil {
+			return nil
+		}
+		written, args = append(written, need.Filter), args[1:]
+	}
 	if len(args) > 0 {
 		window, ok := c.isLength(args[0])
 		if !ok {
@@ -396,10 +486,9 @@ func (c *compiler) count(of *counter, args []ast.Expr) node {
 		}
 		need.Window, written = window.value.n, append(written, window.source)
 	}
-	need.ID = need.id()
-	c.needs = append(c.needs, need)
-	c.reads |= need.Kind.aspect()
-	return &count{need: need, money: of.sum, source: of.name + "(" + strings.Join(written, ", ") + ")"}
+	n := c.need(need, of.name+"("+strings.Join(written, ", ")+")")
+	n.money = of.sum
+	return &n
 }
 
 func (c *compiler) comparison(e ast.Expr, name string, args []ast.Expr) node {

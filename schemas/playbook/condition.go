@@ -10,6 +10,8 @@ type Facts struct {
 	// Scores are the customer's; nil: no models are in force.
 	Scores Scores
 	Now    int64
+
+	product *Product // in where(…)
 }
 
 // Condition is a question about one customer, such as
@@ -20,11 +22,12 @@ type Facts struct {
 // interpreter: those know when time alone changes what they say, and cost a
 // fraction of a microsecond.
 type Condition struct {
-	source  string
-	root    node
-	needs   []Need
-	crosses []*crossing
-	reads   Aspects
+	source   string
+	root     node
+	needs    []Need
+	crosses  []*crossing
+	segments []reference
+	reads    Aspects
 }
 
 // Source returns what the marketer wrote.

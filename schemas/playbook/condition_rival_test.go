@@ -119,6 +119,7 @@ func (r *rival) holds(t *rapid.T, source string, f Facts) bool {
 	if err != nil {
 		t.Fatalf("rival plans %s: %v", source, err)
 	}
+	f.product = new(Product)
 	r.facts = f
 	values := make(map[string]any)
 	for _, v := range variables {
@@ -205,7 +206,7 @@ func TestHoldsAgreesWithCELAndIsExact(t *testing.T) {
 				v := profile.View{At: at, Category: rapid.SampledFrom([]string{"mugs", "pots"}).Draw(t, "category")}
 				p.Views.Last = max(p.Views.Last, at)
 				p.Views.Recent = append(p.Views.Recent, v)
-				pb.RecordView(p, v, now)
+				pb.RecordView(p, v, "", now)
 			}
 		}
 		var turns []int64 // every instant at which anything can

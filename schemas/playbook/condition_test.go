@@ -47,7 +47,7 @@ func TestWindowEmptiesWithoutAnyEvent(t *testing.T) {
 		if holds, next := looks.Holds(Facts{Profile: ada, Now: at - 1}); holds || next != 0 {
 			t.Errorf("after %d views: Holds = %v, %d, want false and no instant", i, holds, next)
 		}
-		pb.RecordView(ada, profile.View{At: at, Product: "mug"}, at)
+		pb.RecordView(ada, profile.View{At: at, Product: "mug"}, "", at)
 	}
 	holds, next := looks.Holds(Facts{Profile: ada, Now: noon + 2*day})
 	if !holds || next != noon+7*day {
@@ -141,7 +141,7 @@ func TestWhy(t *testing.T) {
 		Orders: profile.Orders{Tally: profile.Tally{Count: 4, First: noon - 30*day, Last: noon - 90*minute}, ValueMicros: 80_250_000}}
 	cart := &profile.Cart{Items: []profile.Item{{Product: "mug", PriceMicros: 120_000_000, Quantity: 1}}}
 	pb := withNeeds(mustCompile(t, `views.in_category("mugs", days(7)) >= 1`))
-	pb.RecordView(ada, profile.View{At: noon, Category: "mugs"}, noon)
+	pb.RecordView(ada, profile.View{At: noon, Category: "mugs"}, "", noon)
 	for source, want := range map[string]string{
 		`orders.count >= 3 && since(last.open) > days(60)`:  `orders.count >= 3 (4) && since(last.open) > days(60) (never)`,
 		`days(60)<since(first.seen)`:                        `since(first.seen) > days(60) (61d4h)`,
@@ -166,37 +166,50 @@ func TestWhy(t *testing.T) {
 
 func TestCompileErrors(t *testing.T) {
 	for source, want := range map[string]string{
-		`orders.coutn >= 1`:                       `got orders.coutn, want a name that is known; did you mean orders.count?`,
-		`orders.witin(days(3)) >= 1`:              `got orders.witin, want a name that is known; did you mean orders.within?`,
-		`brain.churn >= 1`:                        `got brain.churn, want a name that is known; there is nothing called brain`,
-		`scores.chrun >= 0.5`:                     `got scores.chrun, want a name that is known; did you mean scores.churn?`,
-		`scores.churn >= 1`:                       `got fraction >= number, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
-		`scores.churn == 0.5`:                     `got fraction == fraction, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
-		`scores.churn >= 50.0`:                    `got 50, want a fraction from 0.0 to 1.0 of at most six decimals`,
-		`scores.churn >= 0.1234567`:               `got 0.1234567, want a fraction from 0.0 to 1.0 of at most six decimals`,
-		`scores.churn > scores.propensity`:        `got a score, which moves by itself, compared with what is not written out, want ` + alone,
-		`orders.value > scores.value`:             `got a score, which moves by itself, compared with what is not written out, want ` + alone,
-		`orders.value + scores.value > money(5)`:  `got a sum with a score, which moves by itself, want ` + alone,
-		`scores.churn - scores.propensity > 0.1`:  `got fraction - fraction, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
-		`orders.count() >= 1`:                     `got orders.count(…), want orders.count without arguments`,
-		`orders.count >= 1 and orders.count <= 2`: `got and, want &&`,
-		`orders.count = 1`:                        `got =, want == to compare`,
-		`orders.count >= 1 ||`:                    `got orders.count >= 1 ||, want a condition: mismatched input its end`,
-		`orders.count / 2 >= 1`:                   `got /, want one of && || ! == != < <= > >= + - in`,
-		`orders.count`:                            `got orders.count, want what holds or not, such as orders.count >= 3`,
-		`1 == 1`:                                  `got a comparison of two constants, want a name on one side, such as orders.count >= 3`,
-		`orders.value >= 3`:                       `got money >= number, want both sides of one kind, such as orders.count >= 3, cart.value >= money(50) or since(last.visit) > days(7)`,
-		`since(last.open) == days(2)`:             `got length of time == length of time, want a length of time on both sides of < <= > >=, such as since(last.visit) > days(7)`,
-		`since(last.open) > since(last.order)`:    `got since(…) compared with something that moves too, want a written length, such as since(last.visit) > days(7)`,
-		`since(last.open)`:                        `got since(…) alone, want since(…) compared with a length, such as since(last.visit) > days(7)`,
-		`views.within(7) >= 1`:                    `got views.within(number), want views.within(days(30))`,
-		`views.within(days(-7)) >= 1`:             `got days(…) of no positive written number, want days(7), at most ten years`,
-		`views.within(days(9999)) >= 1`:           `got days(…) of no positive written number, want days(7), at most ten years`,
-		`views.in_category(customer.country) > 1`: `got views.in_category of no written text, want views.in_category("…", days(30)) or views.in_category("…")`,
-		`cart.value >= money(1)`:                  `got cart.value, want a name that is known here; cart.… is known in the steps of a cart's journey`,
-		`customer.traits[1] == "x"`:               `got […], want customer.traits["…"]`,
-		`orders.value > money(orders.count)`:      `got money of what is not an amount, want a written amount up to a thousand million, such as money(49.90)`,
-		`customer.country in [customer.language]`: `got an element that is not written out, want in ["GB", "IE"]`,
+		`orders.coutn >= 1`:                                             `got orders.coutn, want a name that is known; did you mean orders.count?`,
+		`orders.witin(days(3)) >= 1`:                                    `got orders.witin, want a name that is known; did you mean orders.within?`,
+		`brain.churn >= 1`:                                              `got brain.churn, want a name that is known; there is nothing called brain`,
+		`scores.chrun >= 0.5`:                                           `got scores.chrun, want a name that is known; did you mean scores.churn?`,
+		`scores.churn >= 1`:                                             `got fraction >= number, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
+		`scores.churn == 0.5`:                                           `got fraction == fraction, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
+		`scores.churn >= 50.0`:                                          `got 50, want a fraction from 0.0 to 1.0 of at most six decimals`,
+		`scores.churn >= 0.1234567`:                                     `got 0.1234567, want a fraction from 0.0 to 1.0 of at most six decimals`,
+		`scores.churn > scores.propensity`:                              `got a score, which moves by itself, compared with what is not written out, want ` + alone,
+		`orders.value > scores.value`:                                   `got a score, which moves by itself, compared with what is not written out, want ` + alone,
+		`orders.value + scores.value > money(5)`:                        `got a sum with a score, which moves by itself, want ` + alone,
+		`scores.churn - scores.propensity > 0.1`:                        `got fraction - fraction, want a score on one side of < <= > >= and a written fraction on the other, such as scores.churn >= 0.5`,
+		`orders.count() >= 1`:                                           `got orders.count(…), want orders.count without arguments`,
+		`orders.count >= 1 and orders.count <= 2`:                       `got and, want &&`,
+		`orders.count = 1`:                                              `got =, want == to compare`,
+		`orders.count >= 1 ||`:                                          `got orders.count >= 1 ||, want a condition: mismatched input its end`,
+		`orders.count / 2 >= 1`:                                         `got /, want one of && || ! == != < <= > >= + - in`,
+		`orders.count`:                                                  `got orders.count, want what holds or not, such as orders.count >= 3`,
+		`1 == 1`:                                                        `got a comparison of two constants, want a name on one side, such as orders.count >= 3`,
+		`orders.value >= 3`:                                             `got money >= number, want both sides of one kind, such as orders.count >= 3, cart.value >= money(50) or since(last.visit) > days(7)`,
+		`since(last.open) == days(2)`:                                   `got length of time == length of time, want a length of time on both sides of < <= > >=, such as since(last.visit) > days(7)`,
+		`since(last.open) > since(last.order)`:                          `got since(…) compared with something that moves too, want a written length, such as since(last.visit) > days(7)`,
+		`since(last.open)`:                                              `got since(…) alone, want since(…) compared with a length, such as since(last.visit) > days(7)`,
+		`views.within(7) >= 1`:                                          `got views.within(number), want views.within(days(30))`,
+		`views.within(days(-7)) >= 1`:                                   `got days(…) of no positive written number, want days(7), at most ten years`,
+		`views.within(days(9999)) >= 1`:                                 `got days(…) of no positive written number, want days(7), at most ten years`,
+		`views.in_category(customer.country) > 1`:                       `got views.in_category of no written text, want views.in_category("…", days(30)) or views.in_category("…")`,
+		`product.price < money(1)`:                                      `got product.price, want a name that is known here; product.… is known in where(…) and in the steps of a sequence, such as views.where(product.price < money(20), days(7))`,
+		`views.where(orders.count > 1) > 1`:                             `got orders.count, want what is known of each product: product.id, .name, .category and .price`,
+		`views.where(views.within(days(1)) > 1, days(2)) > 1`:           `got views.within(…), want what is known of each product: product.id, .name, .category and .price`,
+		`views.where("mugs") > 1`:                                       `got views.where(text), want views.where(product.price < money(20), days(30))`,
+		`views.where(product.name.contains(product.id)) > 1`:            `got contains of no written text, want product.name.contains("oak")`,
+		`viewed("mug")`:                                                 `got viewed(…) alone, want it in a sequence, such as ` + sequenceUsage,
+		`in(customer.country)`:                                          `got in of no written text, want in("segment")`,
+		`in(3)`:                                                         `got in(number), want in("segment")`,
+		`sequence([viewed("mug")], days(1))`:                            `got a sequence of fewer than two steps, want ` + sequenceUsage,
+		`sequence([nothing(hours(1)), viewed("mug")], days(1))`:         `got nothing(…) where a step follows, or none came before, want nothing(…) at the end: it looks back from now`,
+		`sequence([viewed("mug"), nothing(days(2))], days(1))`:          `got nothing(days(2)) in a window of days(1), want a silence shorter than the window`,
+		`sequence([viewed("mug"), viewed(orders.count > 1)], days(1))`:  `got orders.count, want what is known of each product: product.id, .name, .category and .price`,
+		`since(sequence([viewed("mug"), opened()], days(1))) > days(1)`: `got since(bool), want since(last.visit) or another instant`,
+		`sequence([viewed("mug"), opened(3)], days(1))`:                 `got opened(number), want opened()`,
+		`customer.traits[1] == "x"`:                                     `got […], want customer.traits["…"]`,
+		`orders.value > money(orders.count)`:                            `got money of what is not an amount, want a written amount up to a thousand million, such as money(49.90)`,
+		`customer.country in [customer.language]`:                       `got an element that is not written out, want in ["GB", "IE"]`,
 	} {
 		if _, err := compile(source, false); err == nil || err.Error() != want {
 			t.Errorf("compile %s:\n got %v\nwant %s", source, err, want)
@@ -219,7 +232,9 @@ func TestNamesAreSortedAndDistinct(t *testing.T) {
 
 func FuzzCompile(f *testing.F) {
 	for _, s := range []string{`orders.count >= 3 && since(last.open) > days(60)`, `views.in_category("x", days(1)) - 1 < 2 || !(customer.traits.a in ["b"])`,
-		`cart.value >= money(1.5)`, `a.b(`, `"`, `[]`, `{}`, `-1 == 9223372036854775808`, `since(days(1)) < hours(1)`, `x{y: 1}`, `has(a.b)`, `[1].map(x, x)`} {
+		`cart.value >= money(1.5)`, `a.b(`, `"`, `[]`, `{}`, `-1 == 9223372036854775808`, `since(days(1)) < hours(1)`, `x{y: 1}`, `has(a.b)`, `[1].map(x, x)`,
+		`sequence([viewed(product.price < money(3)), happened("a"), nothing(hours(2))], days(1)) || in("x") && since(entered("y")) > days(1)`,
+		`carted.where(product.name.contains("\"x") || product.id in ["b", "c"], days(1)) > 1 && !in ("z")`, `scores.churn >= 0.25 && until(scores.next_order) < days(2)`} {
 		f.Add(s)
 	}
 	ada := &profile.Profile{Customer: "ada", FirstSeen: noon}
@@ -265,7 +280,7 @@ func BenchmarkHolds(b *testing.B) {
 			now := noon
 			for range profile.MaxInstants {
 				now += 20 * minute
-				pb.RecordView(ada, profile.View{At: now, Category: "mugs"}, now)
+				pb.RecordView(ada, profile.View{At: now, Category: "mugs"}, "", now)
 				pb.RecordOrder(ada, profile.Order{At: now, ValueMicros: 20e6}, now)
 			}
 			b.ReportAllocs()

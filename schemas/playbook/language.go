@@ -15,7 +15,9 @@ type variable struct {
 	name string
 	kind kind
 	of   Aspects
-	cart bool // known in a cart's journey only
+	cart bool // in a cart's journey of that cart, else of the newest
+	// product: it is known in where(…) alone, and nothing else is.
+	product bool
 	// moves: it is compared with a constant alone, see crossing.
 	moves bool
 	read  func(Facts) (v value, until int64)
@@ -34,7 +36,7 @@ func said(name string, of func(*profile.Profile) string) variable {
 }
 
 // variables are all names without arguments.
-var variables = append(scored(), []variable{
+var variables = slices.Concat(scored(), ofProduct, []variable{
 	tallied("orders.count", ofOrders, func(p *profile.Profile) *profile.Tally { return &p.Orders.Tally }),
 	tallied("views.count", ofViews, func(p *profile.Profile) *profile.Tally { return &p.Views.Tally }),
 	tallied("visits.count", ofVisits, func(p *profile.Profile) *profile.Tally { return &p.Visits }),
@@ -82,7 +84,30 @@ var variables = append(scored(), []variable{
 		}
 		return value{s: f.Cart.Currency}, 0
 	}},
-}...)
+})
+
+// newest returns the open cart that changed last, and when it lapses; nil: there
+// is none.
+func newest(f Facts) (cart *profile.Cart, lapses int64) {
+	for i := range f.Profile.Carts {
+		if k := &f.Profile.Carts[i]; k.ChangedAt+profile.CartLapse > f.Now && (cart == nil || k.ChangedAt >= cart.ChangedAt) {
+			cart, lapses = k, k.ChangedAt+profile.CartLapse
+		}
+	}
+	return cart, lapses
+}
+
+// ofNewest reads a name of the newest cart.
+func ofNewest(v *variable) *variable {
+	of := *v
+	of.read = func(f Facts) (value, int64) {
+		cart, lapses := newest(f)
+		f.Cart = cart
+		x, _ := v.read(f)
+		return x, lapses
+	}
+	return &of
+}
 
 // openCarts counts the carts that have not lapsed.
 func openCarts(f Facts) (v value, until int64) {
@@ -105,6 +130,7 @@ type counter struct {
 	filter bool // its first argument is a category, a product or a name
 	ever   bool // the window may be left out
 	sum    bool // money, not number
+	where  bool // its first argument is a question about a product
 }
 
 var counters = []counter{
@@ -112,9 +138,15 @@ var counters = []counter{
 	{name: "orders.spent", of: Orders, sum: true},
 	{name: "orders.in_category", of: OrdersInCategory, filter: true, ever: true},
 	{name: "orders.of_product", of: OrdersOfProduct, filter: true, ever: true},
+	{name: "orders.where", of: OrdersWhere, where: true, ever: true},
+	{name: "carted.within", of: Carted},
+	{name: "carted.in_category", of: CartedInCategory, filter: true, ever: true},
+	{name: "carted.of_product", of: CartedOfProduct, filter: true, ever: true},
+	{name: "carted.where", of: CartedWhere, where: true, ever: true},
 	{name: "views.within", of: Views},
 	{name: "views.in_category", of: ViewsInCategory, filter: true, ever: true},
 	{name: "views.of_product", of: ViewsOfProduct, filter: true, ever: true},
+	{name: "views.where", of: ViewsWhere, where: true, ever: true},
 	{name: "visits.within", of: Visits},
 	{name: "sent.within", of: Sent},
 	{name: "opened.within", of: Opened},
@@ -135,7 +167,10 @@ func Names() []string {
 	for _, c := range counters {
 		names = append(names, c.name)
 	}
-	names = append(names, traits, "since", "until", "money")
+	names = append(names, traits, "since", "until", "money", "contains", "in", "entered", "sequence", "happened", "nothing")
+	for name := range steps {
+		names = append(names, name)
+	}
 	for name := range lengths {
 		names = append(names, name)
 	}
@@ -184,6 +219,21 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.Function("@in", cel.Overload("in", []*cel.Type{cel.StringType, cel.ListType(cel.StringType)}, cel.BoolType)),
 		cel.Function("money", cel.Overload("money/double", []*cel.Type{cel.DoubleType}, money.celType())))
 	function("money", money, number)
+	happening := cel.OpaqueType("step")
+	for name, of := range steps {
+		overloads := []cel.FunctionOpt{cel.Overload(name, nil, happening)}
+		if of.products {
+			overloads = append(overloads, cel.Overload(name+"/id", []*cel.Type{cel.StringType}, happening), cel.Overload(name+"/where", []*cel.Type{cel.BoolType}, happening))
+		}
+		options = append(options, cel.Function(name, overloads...))
+	}
+	options = append(options,
+		cel.Function("happened", cel.Overload("happened", []*cel.Type{cel.StringType}, happening)),
+		cel.Function("nothing", cel.Overload("nothing", []*cel.Type{length.celType()}, happening)),
+		cel.Function("sequence", cel.Overload("sequence", []*cel.Type{cel.ListType(happening), length.celType()}, cel.BoolType)),
+		cel.Function("contains", cel.MemberOverload("contains", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType)))
+	function(inWord, boolean, text)
+	function("entered", instant, text)
 	function("since", length, instant)
 	function("until", length, instant)
 	for name := range lengths {
@@ -197,6 +247,9 @@ var environment = sync.OnceValue(func() *cel.Env {
 		var arguments []kind
 		if c.filter {
 			arguments = append(arguments, text)
+		}
+		if c.where {
+			arguments = append(arguments, boolean)
 		}
 		function(c.name, result, append(arguments, length)...)
 		if c.ever {
@@ -231,6 +284,9 @@ var environment = sync.OnceValue(func() *cel.Env {
 // operator returns an operator as it is written: "_>=_" is ">=".
 // Other functions keep their name.
 func operator(function string) string {
+	if function == inWord {
+		return "in"
+	}
 	if !strings.ContainsAny(function[:1], "_@!-") {
 		return function
 	}

@@ -27,6 +27,12 @@ const (
 	Clicked
 	Tickets
 	Named
+	OrdersWhere
+	ViewsWhere
+	Carted
+	CartedInCategory
+	CartedOfProduct
+	CartedWhere
 )
 
 // Need is a window that conditions ask for; a profile keeps a series for each.
@@ -35,8 +41,9 @@ type Need struct {
 	// playbook goes on with what is kept.
 	ID     uint64
 	Kind   Kind
-	Filter string // a category in any case, a product or a name; "" for all
+	Filter string // a category in any case, a product, a name or a question about products; "" for all
 	Window int64  // milliseconds; 0: since ever, and only a number is kept
+	where  where
 }
 
 func (n Need) id() uint64 {
@@ -97,9 +104,20 @@ func (pb *Playbook) Merge(p, from *profile.Profile, now int64) {
 	}
 }
 
-// RecordView counts a product or category seen.
-func (pb *Playbook) RecordView(p *profile.Profile, v profile.View, now int64) {
-	pb.record(p, now, func(n *Need) (profile.Point, bool) { return n.view(&v) })
+// RecordView counts a product or category seen. name is the product's.
+func (pb *Playbook) RecordView(p *profile.Profile, v profile.View, name string, now int64) {
+	product := &Product{ID: v.Product, Name: name, Category: v.Category, PriceMicros: v.PriceMicros}
+	pb.record(p, now, func(n *Need) (profile.Point, bool) {
+		return profile.Point{At: v.At, N: 1}, n.product(product, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere)
+	})
+}
+
+// RecordCarted counts a product put in a cart.
+func (pb *Playbook) RecordCarted(p *profile.Profile, x profile.Item, at, now int64) {
+	product := boughtProduct(&x)
+	pb.record(p, now, func(n *Need) (profile.Point, bool) {
+		return profile.Point{At: at, N: 1}, n.product(product, Carted, CartedInCategory, CartedOfProduct, CartedWhere)
+	})
 }
 
 // RecordNamed counts an event of the storefront's own.
@@ -149,23 +167,30 @@ func (n *Need) order(o *profile.Order) (profile.Point, bool) {
 	if n.Kind == Orders {
 		return profile.Point{At: o.At, N: 1, Micros: o.Counts()}, true
 	}
-	if n.Kind != OrdersInCategory && n.Kind != OrdersOfProduct {
+	if n.Kind != OrdersInCategory && n.Kind != OrdersOfProduct && n.Kind != OrdersWhere {
 		return profile.Point{}, false
 	}
 	for i := range o.Items {
-		x := &o.Items[i]
-		if n.Kind == OrdersInCategory && strings.EqualFold(x.Category, n.Filter) || n.Kind == OrdersOfProduct && x.Product == n.Filter {
+		if n.product(boughtProduct(&o.Items[i]), Orders, OrdersInCategory, OrdersOfProduct, OrdersWhere) {
 			return profile.Point{At: o.At, N: 1}, true
 		}
 	}
 	return profile.Point{}, false
 }
 
-func (n *Need) view(v *profile.View) (profile.Point, bool) {
-	ok := n.Kind == Views ||
-		n.Kind == ViewsInCategory && strings.EqualFold(v.Category, n.Filter) ||
-		n.Kind == ViewsOfProduct && v.Product == n.Filter
-	return profile.Point{At: v.At, N: 1}, ok
+// product reports whether n, if it is of one of these kinds, counts p.
+func (n *Need) product(p *Product, all, inCategory, ofProduct, where Kind) bool {
+	switch n.Kind {
+	case all:
+		return true
+	case inCategory:
+		return strings.EqualFold(p.Category, n.Filter)
+	case ofProduct:
+		return p.ID == n.Filter
+	case where:
+		return n.where.accepts(p)
+	}
+	return false
 }
 
 // Keep fits p's series to the playbook: points that left their window go, and
@@ -195,16 +220,17 @@ func (pb *Playbook) Keep(p *profile.Profile, now int64) {
 func (n *Need) recall(s *profile.Series, p *profile.Profile, now int64) {
 	var last int64
 	switch n.Kind {
-	case Orders, OrdersInCategory, OrdersOfProduct:
+	case Orders, OrdersInCategory, OrdersOfProduct, OrdersWhere:
 		for i := range p.Orders.Recent {
 			if point, ok := n.order(&p.Orders.Recent[i]); ok && !p.Orders.Recent[i].Cancelled {
 				n.add(s, point, now)
 			}
 		}
-	case Views, ViewsInCategory, ViewsOfProduct:
-		for i := range p.Views.Recent {
-			if point, ok := n.view(&p.Views.Recent[i]); ok {
-				n.add(s, point, now)
+	case Views, ViewsInCategory, ViewsOfProduct, ViewsWhere:
+		for _, v := range p.Views.Recent { // whose products' names are not remembered
+			product := Product{ID: v.Product, Category: v.Category, PriceMicros: v.PriceMicros}
+			if n.product(&product, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere) {
+				n.add(s, profile.Point{At: v.At, N: 1}, now)
 			}
 		}
 	case Named:

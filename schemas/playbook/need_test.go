@@ -24,7 +24,7 @@ func TestKeepWhenThePlaybookChanges(t *testing.T) {
 		Clicked: profile.Tally{Count: 8, Last: noon - hour},
 	}
 	before.RecordVisit(p, noon, noon)
-	before.RecordView(p, profile.View{At: noon}, noon)
+	before.RecordView(p, profile.View{At: noon}, "", noon)
 	after.Keep(p, noon)
 
 	for _, source := range []string{
@@ -168,6 +168,6 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		now += minute
-		pb.RecordView(p, profile.View{At: now, Category: "pots"}, now)
+		pb.RecordView(p, profile.View{At: now, Category: "pots"}, "", now)
 	}
 }

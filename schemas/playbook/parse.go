@@ -59,6 +59,7 @@ func (d *document) playbook(pb *Playbook, top entry) {
 	d.segments(pb, f["segments"])
 	d.messages(pb, f["messages"])
 	d.journeys(pb, f["journeys"])
+	d.references(pb)
 }
 
 func (d *document) store(pb *Playbook, e entry) {
@@ -135,10 +136,18 @@ func (d *document) segments(pb *Playbook, e entry) {
 		if !s.named() {
 			continue
 		}
-		f := s.fields("enter", "leave")
+		f := s.fields("enter", "leave", "stay")
 		segment := Segment{Name: s.name, Enter: f["enter"].condition(false)}
 		if f["leave"].node != nil {
 			segment.Leave = f["leave"].condition(false)
+		}
+		if f["stay"].node != nil {
+			segment.Stay = f["stay"].span()
+		}
+		for i := range d.named {
+			if d.named[i].segment == "" {
+				d.named[i].segment = s.name
+			}
 		}
 		for _, c := range []*Condition{segment.Enter, segment.Leave} {
 			if c != nil {
@@ -158,6 +167,13 @@ func (e entry) condition(inCart bool) *Condition {
 	}
 	c, err := compile(source, inCart)
 	if err == nil {
+		for _, r := range c.segments {
+			at := e
+			if columns, ok := e.offset(); ok {
+				at.column += columns + r.column
+			}
+			e.d.named = append(e.d.named, naming{entry: at, name: r.segment})
+		}
 		return c
 	}
 	faults := []error{err}

@@ -14,7 +14,14 @@
 //	.visit .sent .open .click .ticket
 //	customer.email .first_name .last_name .country    texts, "" when not known
 //	.language .traits["plan"]  customer.subscribed
-//	cart.value cart.size cart.currency                in the steps of a cart's journey
+//	cart.value cart.size cart.currency                in the steps of a cart's journey of that cart,
+//	                                                  elsewhere of the open one that changed last
+//	carted.within .in_category .of_product            what was put in a cart
+//	views orders carted  .where(product.price < money(20) && product.name.contains("oak"), days(7))
+//	product.id .name .category .price                 as the event carried it, in where(…) alone
+//	in("vip")  entered("vip")                         other segments; the instant of entering, never
+//	                                                  for who is not in it
+//	sequence([viewed("mug"), happened("Products Searched"), nothing(hours(2))], days(1))
 //	scores.churn .propensity_day .propensity          fractions from 0.0 to 1.0, each compared
 //	.value_rank .price_sensitivity .engagement        with a written number
 //	scores.value                                      money
@@ -23,6 +30,15 @@
 //	favourite.category favourite.product_type         texts
 //	interest.category next.product
 //	days(n) hours(n) minutes(n) money(x)              constants
+//
+// A sequence is written as a list because it is read as one, and its window comes
+// last as every window does. Its steps happen one after the other, with whatever
+// between, within the window: viewed carted bought (of any product, of one, or where
+// something holds of it), visited, opened, clicked, happened. Nothing, at its end,
+// is the silence since: what comes within a minute of the last step is part of it,
+// such as the page that shows what was found. It holds until the customer comes back.
+// Each step is a window like any other, so a sequence is found across the customer's
+// names and in whatever order things arrived.
 //
 // Not obvious: a condition tells when time alone can change it, to the
 // millisecond, so nothing ever polls; and it names the windows it needs (Needs),
@@ -44,6 +60,8 @@ type Playbook struct {
 	Consent  Consent
 	Limits   Limits
 	Segments []Segment // by name
+	// Order are the segments by place, each behind those that it asks about.
+	Order    []int
 	Journeys []Journey // by name
 	Messages map[string]*Message
 	// Needs are the windows that conditions ask for, by ID.
@@ -136,6 +154,8 @@ const (
 type Segment struct {
 	Name         string
 	Enter, Leave *Condition
+	// Stay is how long a member stays at least, in milliseconds.
+	Stay int64
 	// Reads is what these look at, time apart.
 	Reads Aspects
 }

@@ -23,8 +23,9 @@ const (
 
 // document collects what is wrong while a playbook is read.
 type document struct {
-	file string
-	errs []*Error
+	file  string
+	errs  []*Error
+	named []naming
 }
 
 // entry is a place in the document: a value, what it is called and where it is.

@@ -59,7 +59,9 @@ func (b book) cart(c *schemas.CartChange) int64 {
 	k.ChangedAt = max(k.ChangedAt, b.at)
 	switch c.GetChange() {
 	case schemas.CartChange_ADDED:
-		k.Items = add(k.Items, item(c.GetProduct()))
+		added := item(c.GetProduct())
+		k.Items = add(k.Items, added)
+		b.pb.RecordCarted(p, added, b.at, b.now)
 	case schemas.CartChange_REMOVED:
 		k.Items = remove(k.Items, item(c.GetProduct()))
 	case schemas.CartChange_REPLACED:

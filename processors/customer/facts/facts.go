@@ -241,7 +241,7 @@ func (b book) view(v *schemas.View) {
 	count(&b.p.Views.Tally, b.at)
 	b.p.OnSite.Add(b.at)
 	b.p.Views.Recent = insert(b.p.Views.Recent, seen, func(x profile.View) int64 { return x.At }, profile.MaxViews)
-	b.pb.RecordView(b.p, seen, b.now)
+	b.pb.RecordView(b.p, seen, v.GetProduct().GetName(), b.now)
 }
 
 func (b book) ticket(t *schemas.Ticket) {

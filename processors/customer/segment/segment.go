@@ -4,7 +4,7 @@
 //
 // Whoever is out enters when the enter condition holds; whoever is in leaves
 // when the leave condition holds, or, where the playbook gives none, when the
-// enter condition no longer does.
+// enter condition no longer does; but not before their stay is over.
 //
 // Not obvious: where both conditions hold nobody enters, so that a membership
 // changes at most once per instant. A new playbook version changes nobody's
@@ -15,6 +15,7 @@ package segment
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
@@ -35,21 +36,20 @@ type Change struct {
 // name of segment, and when time alone may change them next; 0: never. changed is
 // what is no longer as it was at the last call. Only segments that read it, or whose
 // turn has come, are asked; all of them while p.Turns are not known.
-func Changes(facts playbook.Facts, segments []playbook.Segment, changed playbook.Aspects) (changes []Change, next int64) {
-	p, now := facts.Profile, facts.Now
+func Changes(facts playbook.Facts, pb *playbook.Playbook, changed playbook.Aspects) (changes []Change, next int64) {
+	p, now, segments := facts.Profile, facts.Now, pb.Segments
 	known := p.Turns != nil && len(p.Turns) == len(segments)
 	if !known {
 		changes = unknown(p, segments)
 		p.Turns = make([]int64, len(segments))
 	}
-	gone := len(changes)
-	for i := range segments {
+	for _, i := range pb.Order {
 		s, turns := &segments[i], p.Turns[i]
 		if known && s.Reads&changed == 0 && (turns == 0 || now < turns) {
 			next = sooner(next, turns)
 			continue
 		}
-		at, in := find(p, s.Name)
+		at, in := playbook.Membership(p, s.Name)
 		stays, because, turns := member(s, facts, in)
 		switch {
 		case stays && !in:
@@ -59,13 +59,15 @@ func Changes(facts playbook.Facts, segments []playbook.Segment, changed playbook
 			p.Segments = slices.Delete(p.Segments, at, at+1)
 			changes = append(changes, Change{Segment: s.Name, Because: because})
 		}
-		if stays != in { // from here on the other condition is waited for
+		if stays != in {
+			changed |= playbook.OfSegments
+			// From here on the other condition is waited for.
 			_, _, turns = member(s, facts, stays)
 		}
 		p.Turns[i] = turns
 		next = sooner(next, turns)
 	}
-	if gone > 0 {
+	if len(changes) > 1 {
 		slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Segment, b.Segment) })
 	}
 	return changes, next
@@ -95,21 +97,32 @@ func Leave(p *profile.Profile, reason string) []Change {
 
 // Why explains, with the values at hand, why somebody is in the segment, or out of it.
 func Why(s *playbook.Segment, facts playbook.Facts) string {
-	_, in := find(facts.Profile, s.Name)
-	_, because, _ := member(s, facts, in)
-	return because.Why(facts)
+	_, in := playbook.Membership(facts.Profile, s.Name)
+	stays, because, next := member(s, facts, in)
+	why := because.Why(facts)
+	if leaves, _ := because.Holds(facts); in && stays && leaves == (s.Leave != nil) {
+		why += ", and stays until " + time.UnixMilli(next).UTC().Format(time.DateTime)
+	}
+	return why
 }
 
 // member reports whether somebody who is in (or out) is so from now on, by
 // which condition, and when that may change with no event.
 func member(s *playbook.Segment, facts playbook.Facts, in bool) (is bool, because *playbook.Condition, next int64) {
+	at, _ := playbook.Membership(facts.Profile, s.Name)
 	if s.Leave == nil {
 		is, next = s.Enter.Holds(facts)
+		if in && !is {
+			is, next = settles(s, facts.Profile.Segments[at].Since, facts.Now, next)
+		}
 		return is, s.Enter, next
 	}
 	leaves, next := s.Leave.Holds(facts)
 	if in {
-		return !leaves, s.Leave, next
+		if is = !leaves; leaves {
+			is, next = settles(s, facts.Profile.Segments[at].Since, facts.Now, next)
+		}
+		return is, s.Leave, next
 	}
 	enters, entersNext := s.Enter.Holds(facts)
 	switch {
@@ -119,6 +132,15 @@ func member(s *playbook.Segment, facts playbook.Facts, in bool) (is bool, becaus
 		return false, s.Leave, entry(s, facts, sooner(next, entersNext))
 	}
 	return true, s.Enter, sooner(next, entersNext)
+}
+
+// settles reports whether a member since an instant, whom the conditions would have
+// leave, stays nevertheless, and until when.
+func settles(s *playbook.Segment, since, now, next int64) (stays bool, until int64) {
+	if least := since + s.Stay; now < least {
+		return true, least
+	}
+	return false, next
 }
 
 // entry is when somebody who is out enters if nothing happens: at next, or when
@@ -136,10 +158,6 @@ func entry(s *playbook.Segment, facts playbook.Facts, next int64) int64 {
 		}
 	}
 	return 0
-}
-
-func find(p *profile.Profile, name string) (int, bool) {
-	return slices.BinarySearchFunc(p.Segments, name, func(m profile.Membership, name string) int { return strings.Compare(m.Segment, name) })
 }
 
 // sooner returns the earlier of two instants; 0 is never.

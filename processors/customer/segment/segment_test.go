@@ -13,14 +13,14 @@ const (
 	hour = int64(3_600_000)
 )
 
-func segments(t *testing.T, yaml string) []playbook.Segment {
+func segments(t *testing.T, yaml string) *playbook.Playbook {
 	t.Helper()
 	pb, err := playbook.Parse("p.yaml", []byte("store: {name: S, url: https://s.example, currency: GBP, time_zone: UTC}\n"+
 		"brand: {from: S <a@s.example>, address: Here}\nsegments:\n"+yaml), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pb.Segments
+	return pb
 }
 
 // told is the changes, as +entered and -left.
@@ -98,11 +98,60 @@ func TestWhy(t *testing.T) {
 	s := segments(t, "  big: {enter: orders.count >= 3, leave: orders.count < 2}\n")
 	p := &profile.Profile{}
 	p.Orders.Count = 3
-	if got, want := Why(&s[0], playbook.Facts{Profile: p, Now: now}), "orders.count >= 3 (3)"; got != want {
+	if got, want := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now}), "orders.count >= 3 (3)"; got != want {
 		t.Errorf("Why = %q, want %q", got, want)
 	}
 	Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
-	if got, want := Why(&s[0], playbook.Facts{Profile: p, Now: now}), "orders.count < 2 (3)"; got != want {
+	if got, want := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now}), "orders.count < 2 (3)"; got != want {
 		t.Errorf("Why = %q, want %q", got, want)
+	}
+}
+
+// A member stays for the least time that the playbook gives, to the millisecond.
+func TestStay(t *testing.T) {
+	s := segments(t, "  here: {enter: visits.within(minutes(5)) >= 1, stay: 1h}\n  big: {enter: orders.count >= 3, leave: orders.count < 3, stay: 2h}\n")
+	p := &profile.Profile{Orders: profile.Orders{Tally: profile.Tally{Count: 3}}}
+	s.RecordVisit(p, now, now)
+	got, _ := Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
+	if !reflect.DeepEqual(told(got), []string{"+big", "+here"}) {
+		t.Fatalf("at once: %v", told(got))
+	}
+	p.Orders.Count = 2
+	got, next := Changes(playbook.Facts{Profile: p, Now: now + 1}, s, playbook.Everything)
+	for got == nil && next < now+hour {
+		got, next = Changes(playbook.Facts{Profile: p, Now: next}, s, 0)
+	}
+	if got != nil || next != now+hour {
+		t.Fatalf("then: %v, next in %d ms, want nothing for an hour", told(got), next-now)
+	}
+	if why := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now + 1}); why != "orders.count < 3 (2), and stays until 2026-01-12 12:00:00" {
+		t.Errorf("Why = %q", why)
+	}
+	if got, next = Changes(playbook.Facts{Profile: p, Now: next}, s, 0); !reflect.DeepEqual(told(got), []string{"-here"}) || next != now+2*hour {
+		t.Errorf("after an hour: %v, next in %d ms", told(got), next-now)
+	}
+	if got, next = Changes(playbook.Facts{Profile: p, Now: next}, s, 0); !reflect.DeepEqual(told(got), []string{"-big"}) || next != 0 {
+		t.Errorf("after two: %v, next %d", told(got), next)
+	}
+}
+
+// Segments that ask about each other change at one instant, in whichever order they
+// are called.
+func TestSegmentsOfSegments(t *testing.T) {
+	s := segments(t, "  a-loyal: {enter: 'in(\"b-vip\") && since(entered(\"b-vip\")) >= hours(3)'}\n  b-vip: {enter: orders.count >= 3 && in(\"c-known\")}\n  c-known: {enter: customer.email != \"\"}\n")
+	p := &profile.Profile{Email: "ada@shop.example", Orders: profile.Orders{Tally: profile.Tally{Count: 3}}}
+	got, next := Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
+	if !reflect.DeepEqual(told(got), []string{"+b-vip", "+c-known"}) || next != now+3*hour {
+		t.Errorf("at once: %v, next in %d ms", told(got), next-now)
+	}
+	if got, _ = Changes(playbook.Facts{Profile: p, Now: next}, s, 0); !reflect.DeepEqual(told(got), []string{"+a-loyal"}) {
+		t.Errorf("three hours later: %v", told(got))
+	}
+	if why := got[0].Because.Why(playbook.Facts{Profile: p, Now: next}); why != `in("b-vip") (true) && since(entered("b-vip")) >= hours(3) (3h)` {
+		t.Errorf("Why = %q", why)
+	}
+	p.Email = ""
+	if got, _ = Changes(playbook.Facts{Profile: p, Now: next + 1}, s, playbook.Everything); !reflect.DeepEqual(told(got), []string{"-a-loyal", "-b-vip", "-c-known"}) {
+		t.Errorf("nobody: %v", told(got))
 	}
 }
