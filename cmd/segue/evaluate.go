@@ -12,13 +12,16 @@ part, and say how good that was, beside a baseline that needs no model.
 A file is CSV or tab-separated with a line that names its columns, gzipped or
 not, or Parquet; what it is shows in its content. Nothing is read from or
 written to Kafka.`,
-		Example: `  segue evaluate propensity --table visits.csv.gz --target bought
+		Example: `  segue evaluate churn --orders orders.csv.gz \
+    --calibrate-until 2026-03-31 --evaluate-until 2026-06-30
+  segue evaluate propensity --table visits.csv.gz --target bought
   segue evaluate next-basket --baskets until_may.csv.gz --test june.csv.gz
   segue evaluate pairs --baskets order_lines.csv --json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: runGroup,
 	}
 	cmd.AddCommand(
+		newEvaluateChurnCommand(),
 		newEvaluatePropensityCommand(),
 		newEvaluateNextBasketCommand(),
 		newEvaluatePairsCommand(),

@@ -57,7 +57,7 @@ func TestShownCommandLines(t *testing.T) {
 	if len(lines) < 30 {
 		t.Errorf("README and help: got %d command lines, want 30 or more", len(lines))
 	}
-	beyond := regexp.MustCompile(` {3,}.*| +[#<>|].*`) // what is said of it, or is the shell's
+	beyond := regexp.MustCompile(` {3,}.*| +[#<>|\\].*`) // what is said of it, or is the shell's
 	for _, line := range lines {
 		cmd, args, err := newRoot().Find(strings.Fields(beyond.ReplaceAllString(line[1], "")))
 		if err == nil {

@@ -10,6 +10,11 @@
 // package names its paper and its units, and its tests hold it to published
 // values.
 //
+//	history                            a customer's purchases, as models see them
+//	paretonbd, bgnbd, mbgnbd           how often, and until when, a customer buys
+//	gammagamma                         for how much, and what that is worth
+//	churn                              which of them is shown, and as what
+//	likelihood, special                fitting, and functions, that they share
 //	feature → logistic, trees          how likely a customer is to do something,
 //	        → calibrate → propensity   and how sure that is
 //	draw                               what stands in for chance

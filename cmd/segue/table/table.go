@@ -148,6 +148,9 @@ func (f *File) Close() error {
 // Names are the columns, in order.
 func (f *File) Names() []string { return f.names }
 
+// Has says whether there is a column of this name.
+func (f *File) Has(name string) bool { return slices.Contains(f.names, name) }
+
 // Columns are the places of the columns of these names, for Row's methods.
 func (f *File) Columns(names ...string) ([]int, error) {
 	columns := make([]int, len(names))

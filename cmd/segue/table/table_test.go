@@ -90,6 +90,7 @@ func TestWrongTables(t *testing.T) {
 		{"PAR1 and no more", "standard input: "},
 		{head + "ada,2026-03-29,1\nada,2026-03-29\n", "standard input:3: got 2 values, want 3: customer, date, amount"},
 		{head + "\"ada\nl\",2026-03-29,x\n", `standard input:2: amount: got "x", want a number`},
+		{head + "ada,2026-03-29,1\n\"b\nob\",2026-03-29,1\ncyd,2026-03-29,1e\n", `standard input:5: amount: got "1e", want a number`},
 		{head + "ada,2026-03-29,NaN\n", `standard input:2: amount: got "NaN", want a number`},
 		{head + "ada,29.3.2026,1\n", `standard input:2: date: got "29.3.2026", want a date or time such as 2026-03-29 or 2026-03-29T12:00:00Z`},
 		{head + "ada,2026-02-30,1\n", `standard input:2: date: got "2026-02-30"`},

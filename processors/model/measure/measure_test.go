@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -161,5 +162,12 @@ func TestErrorsOfForecasts(t *testing.T) {
 	}
 	if got, want := RootMeanSquareError(forecasts, actual), math.Sqrt(5.0/3); math.Abs(got-want) > 1e-15 {
 		t.Errorf("RootMeanSquareError = %v, want %v", got, want)
+	}
+}
+
+func TestFigureWithoutValue(t *testing.T) {
+	got, err := json.Marshal([]Figure{.5, Figure(math.NaN()), Figure(math.Inf(1))})
+	if want := "[0.5,null,null]"; string(got) != want || err != nil {
+		t.Errorf("got %s, %v, want %s", got, err, want)
 	}
 }
