@@ -169,7 +169,7 @@ func (s *running) end() {
 // outcomes reads events until want outcomes have come.
 func (r *rig) outcomes(want int) []*schemas.Outcome {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Minute)
 	defer cancel()
 	client, err := kgo.NewClient(append(r.Opts(), kgo.ConsumeTopics(r.Prefix+schemas.Events), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
 	if err != nil {
