@@ -18,6 +18,7 @@
 //	feature → logistic, trees          how likely a customer is to do something,
 //	        → calibrate → propensity   and how sure that is
 //	draw                               what stands in for chance
+//	linear                             log-odds as a sum of weights
 //	measure                            how good a prediction was
 //	pair                               what is bought together
 //	basket                             what the next basket holds

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+
 	"segue/schemas"
 )
 
@@ -20,6 +22,15 @@ func hash(text []byte) string {
 
 // YAML returns what the set was written in.
 func (s *Set) YAML() []byte { return s.yaml }
+
+// Write writes the set for Parse, as people can read and edit it.
+func (s *Set) Write() ([]byte, error) {
+	text, err := yaml.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("write models: %w", err)
+	}
+	return text, nil
+}
 
 // Message returns the set as the topic models carries it, under the key Version.
 func (s *Set) Message() *schemas.ModelsVersion {

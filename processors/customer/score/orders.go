@@ -3,6 +3,9 @@ package score
 import (
 	"math"
 	"sort"
+	"time"
+
+	"segue/processors/model/history"
 )
 
 // orders are what a customer bought, by days: the orders of one day are one.
@@ -111,4 +114,15 @@ func (r *Reader) nextOrder() int64 {
 func (r *Reader) gap() float64 {
 	o, n := r.ordered(), &r.set.NextOrder
 	return (n.Gaps*n.Days + days(o.last-o.first)) / (n.Gaps + float64(o.days-1))
+}
+
+// History is what models of buying learn from: the days with an order up to an
+// instant, and the mean amount of those after the first. False: there are none.
+func (r *Reader) History(now int64) (h history.History, mean float64, ok bool) {
+	o := r.ordered()
+	if o.days == 0 {
+		return h, 0, false
+	}
+	days := func(from, to int64) time.Duration { return history.Day.Times(float64(to/day - from/day)) }
+	return history.History{Repeats: o.days - 1, Recency: days(o.first, o.last), Age: days(o.first, max(now, o.last))}, o.mean, true
 }
