@@ -31,6 +31,7 @@ type Past struct {
 	reader    score.Reader
 	from, to  int64
 	orders    int
+	browsing  bool // there is more than orders
 	samples   []sample
 	prices    []float64 // of what was bought
 }
@@ -69,6 +70,7 @@ func (h *Past) Event(key string, at int64, e *schemas.Event) {
 	}
 	h.from, h.to = cmp.Or(h.from, at), max(h.to, at)
 	h.look(c, at)
+	h.browsing = h.browsing || e.GetOrder() == nil
 	if facts.Apply(c.Profile, e, at, nil).Bought {
 		h.orders++
 		h.followed(c, at)
@@ -196,8 +198,13 @@ func rhythm(all []history.History, r profile.Rhythm, until int64) []history.Hist
 	return append(all, history.History{Repeats: n - 1, Recency: recency, Age: recency + time.Duration(until-r.At)*time.Millisecond})
 }
 
-// fitPropensity learns from the samples of which a week has passed.
+// fitPropensity learns from the samples of which a week has passed. Orders alone
+// do not show what leads to one.
 func (h *Past) fitPropensity(s *models.Set, until int64, tell func(string, ...any)) {
+	if !h.browsing {
+		tell("propensity: as before, nothing is known but orders")
+		return
+	}
 	var rows [][]float64
 	var day, week7 []bool
 	for i := range h.samples {
