@@ -7,6 +7,7 @@ import (
 	"segue/processors/model/bgnbd"
 	"segue/processors/model/gammagamma"
 	"segue/processors/model/history"
+	"segue/processors/model/likelihood"
 	"segue/processors/model/mbgnbd"
 	"segue/processors/model/measure"
 	"segue/processors/model/paretonbd"
@@ -35,9 +36,7 @@ type Forecasts struct {
 
 // Forecast is a fit, and what it was worth.
 type Forecast[P any] struct {
-	Parameters     P         `json:"parameters"`
-	StandardErrors []float64 `json:"standard_errors,omitempty"`
-	LogLikelihood  float64   `json:"log_likelihood"`
+	likelihood.Fitted[P]
 	Errors
 }
 
@@ -121,9 +120,9 @@ func Evaluate(customers []history.Customer, horizon time.Duration, unit history.
 		e.GammaGamma = &Spending{fitted, measure.Figure(gammagamma.Correlation(money))}
 	}
 	e.Models = Forecasts{
-		Forecast[paretonbd.Parameters]{pareto.Parameters, pareto.StandardErrors, pareto.LogLikelihood, e.errors(customers, pareto.Parameters)},
-		Forecast[bgnbd.Parameters]{bg.Parameters, bg.StandardErrors, bg.LogLikelihood, e.errors(customers, bg.Parameters)},
-		Forecast[mbgnbd.Parameters]{mbg.Parameters, mbg.StandardErrors, mbg.LogLikelihood, e.errors(customers, mbg.Parameters)},
+		Forecast[paretonbd.Parameters]{pareto, e.errors(customers, pareto.Parameters)},
+		Forecast[bgnbd.Parameters]{bg, e.errors(customers, bg.Parameters)},
+		Forecast[mbgnbd.Parameters]{mbg, e.errors(customers, mbg.Parameters)},
 	}
 	name, model := Choose(pareto, mbg)
 	e.show(customers, name, Score{model, horizon})

@@ -109,10 +109,7 @@ func Correlation(spendings []Spending) float64 {
 
 // Fitted are the parameters that make a cohort most likely.
 type Fitted struct {
-	Parameters Parameters `json:"parameters"`
-	// StandardErrors of P, Q and V; nil where the cohort does not settle them.
-	StandardErrors []float64 `json:"standard_errors,omitempty"`
-	LogLikelihood  float64   `json:"log_likelihood"`
+	likelihood.Fitted[Parameters]
 	// Customers are those with repeat orders and an amount above 0.
 	Customers int `json:"customers"`
 }
@@ -147,5 +144,5 @@ func Fit(spendings []Spending) (Fitted, error) {
 	if err != nil {
 		return Fitted{}, fmt.Errorf("fit gamma-gamma: %w", err)
 	}
-	return Fitted{at(found.Parameters), found.StandardErrors, found.LogLikelihood, len(seen)}, nil
+	return Fitted{likelihood.Fitted[Parameters]{Parameters: at(found.Parameters), StandardErrors: found.StandardErrors, LogLikelihood: found.LogLikelihood}, len(seen)}, nil
 }

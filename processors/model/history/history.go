@@ -15,6 +15,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -94,6 +95,19 @@ func (h History) Compare(other History) int {
 		return int(min(max(h.Recency-other.Recency, -1), 1))
 	}
 	return int(min(max(h.Age-other.Age, -1), 1))
+}
+
+// Silent is the probability, in [0, 1], that a customer with a history places no
+// order within the time after it: the likelihood of so much more silence. logTail
+// is the part of a model's log-likelihood in which the times stand. NaN of no valid
+// history.
+func (h History) Silent(within time.Duration, logTail func(History) float64) float64 {
+	if !h.Valid() {
+		return math.NaN()
+	}
+	later := h
+	later.Age += within
+	return min(1, math.Exp(logTail(later)-logTail(h)))
 }
 
 // Tally is a history that customers share.

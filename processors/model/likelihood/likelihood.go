@@ -2,6 +2,7 @@
 // likely, for models whose parameters are positive.
 //
 //	a log-likelihood → Maximize → parameters, standard errors
+//	histories → OfBuying → a model of buying
 //
 // Not obvious: some cohorts have no finite maximum (nobody repeats; all are
 // alike, so that a and b grow together without end). Within a thousandfold of
@@ -19,6 +20,8 @@ import (
 	"gonum.org/v1/gonum/diff/fd"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
+
+	"segue/processors/model/history"
 )
 
 // Problem is what is to be maximized.
@@ -45,6 +48,36 @@ const (
 	farthest = free + 2          // where nothing changes any more
 	steep    = .05               // of the cost, in the mean log-likelihood
 )
+
+// Fitted are the parameters P of a model that make a cohort most likely.
+type Fitted[P any] struct {
+	Parameters P `json:"parameters"`
+	// StandardErrors of the parameters, in their order; nil where the cohort does not
+	// settle them.
+	StandardErrors []float64 `json:"standard_errors,omitempty"`
+	LogLikelihood  float64   `json:"log_likelihood"`
+}
+
+// OfBuying fits a model of buying to a cohort. start are parameters to begin at, of
+// a cohort with so many repeat orders in a unit of time and such a mean age; at
+// makes the model of some.
+func OfBuying[P interface {
+	LogLikelihood(history.History) float64
+}](histories []history.History, unit history.Unit, start func(rate, age float64) []float64, at func(parameters []float64) P) (Fitted[P], error) {
+	tallies, err := history.Tallies(histories)
+	if err != nil {
+		return Fitted[P]{}, err
+	}
+	found, err := Maximize(Problem{
+		Start:         start(history.Pace(tallies, unit)),
+		LogLikelihood: func(v []float64) float64 { return history.Sum(tallies, at(v).LogLikelihood) },
+		Seen:          len(histories),
+	})
+	if err != nil {
+		return Fitted[P]{}, err
+	}
+	return Fitted[P]{at(found.Parameters), found.StandardErrors, found.LogLikelihood}, nil
+}
 
 // Maximize finds the maximum. The same problem gives the same result.
 func Maximize(p Problem) (Maximum, error) {

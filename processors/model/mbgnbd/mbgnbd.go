@@ -84,12 +84,7 @@ func (p Parameters) ExpectedAfter(h history.History, within time.Duration) float
 // Silent is the probability, in [0, 1], that a customer with a history places no
 // order within the time after it. NaN of no valid history.
 func (p Parameters) Silent(h history.History, within time.Duration) float64 {
-	if !h.Valid() {
-		return math.NaN()
-	}
-	later := h
-	later.Age += within
-	return min(1, math.Exp(p.logTail(later)-p.logTail(h)))
+	return h.Silent(within, p.logTail)
 }
 
 // AliveUntil is the age, to the second, at which Alive falls below a threshold
@@ -105,29 +100,15 @@ func (p Parameters) AliveUntil(h history.History, threshold float64) (time.Durat
 }
 
 // Fitted are the parameters that make a cohort most likely.
-type Fitted struct {
-	Parameters Parameters `json:"parameters"`
-	// StandardErrors of R, Alpha, A and B; nil where the cohort does not settle
-	// them.
-	StandardErrors []float64 `json:"standard_errors,omitempty"`
-	LogLikelihood  float64   `json:"log_likelihood"`
-}
+type Fitted = likelihood.Fitted[Parameters]
 
 // Fit finds the parameters of a cohort, in a unit.
 func Fit(histories []history.History, unit history.Unit) (Fitted, error) {
-	tallies, err := history.Tallies(histories)
+	fitted, err := likelihood.OfBuying(histories, unit,
+		func(rate, _ float64) []float64 { return []float64{.5, .5 / rate, 1, 2} },
+		func(v []float64) Parameters { return Parameters{unit, v[0], v[1], v[2], v[3]} })
 	if err != nil {
 		return Fitted{}, fmt.Errorf("fit mbg/nbd: %w", err)
 	}
-	at := func(v []float64) Parameters { return Parameters{unit, v[0], v[1], v[2], v[3]} }
-	rate, _ := history.Pace(tallies, unit)
-	found, err := likelihood.Maximize(likelihood.Problem{
-		Start:         []float64{.5, .5 / rate, 1, 2},
-		LogLikelihood: func(v []float64) float64 { return history.Sum(tallies, at(v).LogLikelihood) },
-		Seen:          len(histories),
-	})
-	if err != nil {
-		return Fitted{}, fmt.Errorf("fit mbg/nbd: %w", err)
-	}
-	return Fitted{at(found.Parameters), found.StandardErrors, found.LogLikelihood}, nil
+	return fitted, nil
 }
