@@ -19,6 +19,7 @@
 //	        → calibrate → propensity   and how sure that is
 //	draw                               what stands in for chance
 //	linear                             log-odds as a sum of weights
+//	newton                             how both kinds of log-odds are fitted
 //	measure                            how good a prediction was
 //	pair                               what is bought together
 //	basket                             what the next basket holds

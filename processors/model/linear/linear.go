@@ -2,6 +2,7 @@
 // weighs, so that what fades in the inputs fades in the score.
 //
 //	rows, what happened → Fit → intercept, a weight for each input
+//	the same beside other log-odds → Weights
 //
 // Fit is penalised maximum likelihood by Newton's method. The penalty is half of
 // Ridge times the sum of the squared weights, of inputs scaled to a deviation of 1;
@@ -15,9 +16,10 @@
 package linear
 
 import (
-	"errors"
 	"fmt"
 	"math"
+
+	"segue/processors/model/newton"
 )
 
 // Ridge is how much evidence a weight must have: as much as one row or so.
@@ -56,69 +58,40 @@ func Fit(rows [][]float64, happened []bool) (Model, error) {
 		return Model{}, fmt.Errorf("fit logistic: got %d of %d rows in which it happened, want some, and some not", yes, len(rows))
 	}
 	inputs := len(rows[0])
-	mean, scale := scales(rows, inputs)
-	rate := float64(yes) / float64(len(rows))
-	b := make([]float64, inputs+1) // the last is the intercept
-	b[inputs] = math.Log(rate / (1 - rate))
-	x := make([]float64, inputs+1)
-	for range 50 {
-		gradient := make([]float64, inputs+1)
-		curvature := make([][]float64, inputs+1)
-		for i := range curvature {
-			curvature[i] = make([]float64, inputs+1)
-		}
-		for n, row := range rows {
-			log := 0.0
-			for i := range row {
-				x[i] = (row[i] - mean[i]) / scale[i]
-				log += b[i] * x[i]
-			}
-			x[inputs] = 1
-			p := 1 / (1 + math.Exp(-log-b[inputs]))
-			y := 0.0
-			if happened[n] {
-				y = 1
-			}
-			for i := range x {
-				gradient[i] += (y - p) * x[i]
-				for j := range i + 1 {
-					curvature[i][j] += p * (1 - p) * x[i] * x[j]
-				}
-			}
-		}
-		for i := range inputs {
-			gradient[i] -= Ridge * b[i]
-			curvature[i][i] += Ridge
-		}
-		step, err := solve(curvature, gradient)
-		if err != nil {
-			return Model{}, fmt.Errorf("fit logistic: %w", err)
-		}
-		far := 0.0
-		for i := range b {
-			s := max(-2, min(step[i], 2)) // far from the maximum Newton's step leads anywhere
-			b[i] += s
-			far = max(far, math.Abs(s))
-		}
-		if far < 1e-9 {
-			break
+	mean, scale, err := scales(rows, inputs)
+	if err != nil {
+		return Model{}, fmt.Errorf("fit logistic: %w", err)
+	}
+	scaled := make([]float64, 0, len(rows)*(inputs+1))
+	for _, row := range rows {
+		scaled = append(scaled, 1)
+		for i, x := range row {
+			scaled = append(scaled, (x-mean[i])/scale[i])
 		}
 	}
-	m := Model{Intercept: b[inputs], Weights: make([]float64, inputs)}
+	start := make([]float64, inputs+1)
+	start[0] = math.Log(float64(yes) / float64(len(rows)-yes))
+	weights := Weights(start, scaled, make([]float64, len(rows)), happened, Ridge)
+	m := Model{Intercept: weights[0], Weights: make([]float64, inputs)}
 	for i := range m.Weights {
-		m.Weights[i] = b[i] / scale[i]
+		m.Weights[i] = weights[1+i] / scale[i]
 		m.Intercept -= m.Weights[i] * mean[i]
 	}
 	return m, nil
 }
 
-// scales are the means and deviations of the inputs; without end of one that never
-// varies.
-func scales(rows [][]float64, inputs int) (mean, scale []float64) {
+// scales are the means and deviations of the inputs, which must be numbers; without
+// end of one that never varies.
+func scales(rows [][]float64, inputs int) (mean, scale []float64, err error) {
 	mean, scale = make([]float64, inputs), make([]float64, inputs)
 	for _, row := range rows {
 		for i, x := range row {
 			mean[i] += x / float64(len(rows))
+		}
+	}
+	for i, m := range mean {
+		if math.IsNaN(m) || math.IsInf(m, 0) {
+			return nil, nil, fmt.Errorf("input %d: got a value that is no number", i)
 		}
 	}
 	for _, row := range rows {
@@ -131,42 +104,59 @@ func scales(rows [][]float64, inputs int) (mean, scale []float64) {
 			scale[i] = math.Inf(1) // what is left of it are roundings
 		}
 	}
-	return mean, scale
+	return mean, scale, nil
 }
 
-// solve returns x of a·x = b for a symmetric positive definite a, of which the lower
-// half is given (Cholesky).
-func solve(a [][]float64, b []float64) ([]float64, error) {
-	n := len(b)
-	for i := range n {
-		for j := range i + 1 {
-			sum := a[i][j]
-			for k := range j {
-				sum -= a[i][k] * a[j][k]
+// Weights are those under which what happened is most likely, less the penalty
+// times half their squares; the first, of the intercept, has none. rows stand one
+// after the other, each with a 1 and then its inputs, as many as start has; offset
+// is what the log-odds of a row are besides.
+func Weights(start, rows, offset []float64, happened []bool, penalty float64) []float64 {
+	size := len(start)
+	logOdds := func(at []float64, i int) float64 {
+		sum := offset[i]
+		for k, x := range rows[i*size : (i+1)*size] {
+			sum += at[k] * x
+		}
+		return sum
+	}
+	return newton.Minimize(start, func(at []float64) float64 {
+		cost := 0.0
+		for i, h := range happened {
+			cost += Loss(logOdds(at, i), h)
+		}
+		for _, w := range at[1:] {
+			cost += penalty * w * w / 2
+		}
+		return cost
+	}, func(at, gradient, hessian []float64) {
+		clear(gradient)
+		clear(hessian)
+		for i, h := range happened {
+			p := 1 / (1 + math.Exp(-logOdds(at, i)))
+			off, weight := p, p*(1-p)
+			if h {
+				off = p - 1
 			}
-			switch {
-			case i != j:
-				a[i][j] = sum / a[j][j]
-			case sum <= 0 || math.IsNaN(sum):
-				return nil, errors.New("the inputs leave the weights open")
-			default:
-				a[i][i] = math.Sqrt(sum)
+			row := rows[i*size : (i+1)*size]
+			for k, x := range row {
+				gradient[k] += off * x
+				for l, y := range row[k:] {
+					hessian[k*size+k+l] += weight * x * y
+				}
 			}
 		}
-	}
-	x := make([]float64, n)
-	for i := range n {
-		sum := b[i]
-		for k := range i {
-			sum -= a[i][k] * x[k]
+		for k := 1; k < size; k++ {
+			gradient[k] += penalty * at[k]
+			hessian[k*size+k] += penalty
 		}
-		x[i] = sum / a[i][i]
+	})
+}
+
+// Loss is the surprise at what happened, in nats.
+func Loss(logOdds float64, happened bool) float64 {
+	if happened {
+		logOdds = -logOdds
 	}
-	for i := n - 1; i >= 0; i-- {
-		for k := i + 1; k < n; k++ {
-			x[i] -= a[k][i] * x[k]
-		}
-		x[i] /= a[i][i]
-	}
-	return x, nil
+	return max(logOdds, 0) + math.Log1p(math.Exp(-math.Abs(logOdds)))
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"segue/processors/model/linear"
+	"segue/processors/model/newton"
 )
 
 // Basis is training rows, ready to be fitted with any penalty.
@@ -130,7 +133,7 @@ func knots(column []float64, quantiles int) []float64 {
 // Fit finds the coefficients under which what happened is most likely, less the
 // penalty times half the squared differences along each curve.
 func (b *Basis) Fit(penalty float64) *Model {
-	b.warm = newton(b.warm,
+	b.warm = newton.Minimize(b.warm,
 		func(at []float64) float64 { return b.cost(at, penalty) },
 		func(at, gradient, hessian []float64) { b.differentiate(at, penalty, gradient, hessian) })
 	return b.centred(b.warm)
@@ -153,7 +156,7 @@ func (b *Basis) logOdds(coefficients []float64) []float64 {
 func (b *Basis) cost(coefficients []float64, penalty float64) float64 {
 	cost := 0.0
 	for i, z := range b.logOdds(coefficients) {
-		cost += loss(z, b.did[i])
+		cost += linear.Loss(z, b.did[i])
 	}
 	b.eachPenalty(func(i, j int, weight float64) {
 		d := coefficients[i]

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"segue/processors/model/linear"
 )
 
 // Of 20 who were mailed 15 bought, of 80 others 20: without a penalty the curve
@@ -81,7 +83,7 @@ func fit(t testing.TB, columns [][]float64, happened []bool) (*Basis, *Model) {
 func (m *Model) loss(columns [][]float64, happened []bool) float64 {
 	sum := 0.0
 	for i, h := range happened {
-		sum += loss(m.LogOdds(row(columns, i)), h) / float64(len(happened))
+		sum += linear.Loss(m.LogOdds(row(columns, i)), h) / float64(len(happened))
 	}
 	return sum
 }

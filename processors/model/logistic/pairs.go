@@ -2,8 +2,9 @@ package logistic
 
 import (
 	"cmp"
-	"math"
 	"slices"
+
+	"segue/processors/model/linear"
 )
 
 // paired is how many inputs at most are looked at two by two.
@@ -38,44 +39,7 @@ func (b *Basis) Pairs(m *Model, penalty float64) *Model {
 			}
 		}
 	}
-	logOdds := func(at []float64, i int) float64 {
-		sum := alone[i]
-		for k, x := range rows[i*size : (i+1)*size] {
-			sum += at[k] * x
-		}
-		return sum
-	}
-	weights := newton(make([]float64, size), func(at []float64) float64 {
-		cost := 0.0
-		for i, h := range b.did {
-			cost += loss(logOdds(at, i), h)
-		}
-		for _, w := range at[1:] {
-			cost += penalty * w * w / 2
-		}
-		return cost
-	}, func(at, gradient, hessian []float64) {
-		clear(gradient)
-		clear(hessian)
-		for i, h := range b.did {
-			p := 1 / (1 + math.Exp(-logOdds(at, i)))
-			off, weight := p, p*(1-p)
-			if h {
-				off = p - 1
-			}
-			products := rows[i*size : (i+1)*size]
-			for k, x := range products {
-				gradient[k] += off * x
-				for l, y := range products[k:] {
-					hessian[k*size+k+l] += weight * x * y
-				}
-			}
-		}
-		for k := 1; k < size; k++ {
-			gradient[k] += penalty * at[k]
-			hessian[k*size+k] += penalty
-		}
-	})
+	weights := linear.Weights(make([]float64, size), rows, alone, b.did, penalty)
 	with.Intercept += weights[0]
 	with.Weights = weights[1:]
 	return &with

@@ -1,4 +1,8 @@
-package logistic
+// Package newton finds the minimum of a cost whose slopes are known, by Newton's
+// method with steps that are halved until they gain something.
+//
+//	cost, its derivatives → Minimize → where it is least
+package newton
 
 import (
 	"math"
@@ -7,11 +11,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// newton finds where cost is least. It must be convex; differentiate writes its
+// Minimize finds where cost is least. It must be convex; differentiate writes its
 // gradient, and its curvature on and above the diagonal, into what it is given.
 // Each step lowers the cost, so where rounding ends it early is no worse than
 // start.
-func newton(start []float64, cost func([]float64) float64, differentiate func(at, gradient, hessian []float64)) []float64 {
+func Minimize(start []float64, cost func([]float64) float64, differentiate func(at, gradient, hessian []float64)) []float64 {
 	n := len(start)
 	at, next := slices.Clone(start), make([]float64, n)
 	gradient, hessian := mat.NewVecDense(n, nil), mat.NewSymDense(n, nil)
@@ -43,12 +47,4 @@ func newton(start []float64, cost func([]float64) float64, differentiate func(at
 		}
 	}
 	return at
-}
-
-// loss is the surprise at what happened, in nats.
-func loss(logOdds float64, happened bool) float64 {
-	if happened {
-		logOdds = -logOdds
-	}
-	return max(logOdds, 0) + math.Log1p(math.Exp(-math.Abs(logOdds)))
 }
