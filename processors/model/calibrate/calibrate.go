@@ -27,6 +27,7 @@ import (
 	"slices"
 
 	"segue/processors/model/draw"
+	"segue/processors/model/measure"
 )
 
 // Map is the parameters. It has points (isotonic), or a slope and an intercept
@@ -120,7 +121,7 @@ func Fit(logOdds []float64, happened []bool) (Map, error) {
 			return Map{}, err
 		}
 		for _, i := range out {
-			gains = append(gains, loss(byCurve.Probability(logOdds[i]), happened[i])-loss(bySteps.Probability(logOdds[i]), happened[i]))
+			gains = append(gains, measure.Surprise(byCurve.Probability(logOdds[i]), happened[i])-measure.Surprise(bySteps.Probability(logOdds[i]), happened[i]))
 		}
 	}
 	if mean, err := MeanAndError(gains); mean > err {
@@ -263,13 +264,6 @@ func count(logOdds []float64, happened []bool) (did int, err error) {
 }
 
 func sigmoid(z float64) float64 { return 1 / (1 + math.Exp(-z)) }
-
-func loss(p float64, happened bool) float64 {
-	if happened {
-		return -math.Log(p)
-	}
-	return -math.Log1p(-p)
-}
 
 func pick[T any](values []T, at []int) []T {
 	picked := make([]T, len(at))

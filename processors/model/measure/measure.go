@@ -75,13 +75,17 @@ func AveragePrecision(scores []float64, happened []bool) float64 {
 func LogLoss(probabilities []float64, happened []bool) float64 {
 	sum := 0.0
 	for i, p := range probabilities {
-		if happened[i] {
-			sum -= math.Log(p)
-		} else {
-			sum -= math.Log1p(-p)
-		}
+		sum += Surprise(p, happened[i])
 	}
 	return sum / float64(len(probabilities))
+}
+
+// Surprise is how surprising what happened was, in nats.
+func Surprise(probability float64, happened bool) float64 {
+	if happened {
+		return -math.Log(probability)
+	}
+	return -math.Log1p(-probability)
 }
 
 // Brier is the mean square of how far probabilities are from what happened, in
