@@ -26,7 +26,7 @@ var steps = [texts]int64{
 // part of the value before is the least that money must have moved by.
 const part = 10
 
-// Moved reports whether a score that was published as was has moved by more than
+// moved reports whether a score that was published as was has moved by more than
 // its step.
 func moved(s playbook.Score, was, is int64) bool {
 	step := steps[s]

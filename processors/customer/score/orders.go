@@ -5,7 +5,9 @@ import (
 	"sort"
 	"time"
 
+	"segue/processors/model/gammagamma"
 	"segue/processors/model/history"
+	"segue/processors/model/special"
 )
 
 // orders are what a customer bought, by days: the orders of one day are one.
@@ -64,21 +66,18 @@ func (r *Reader) value(now int64) float64 {
 	set, c := &r.set.Churn.Purchases, r.leaving()
 	age := days(max(now, o.last) - o.first)
 	s, b := c.kinds[0].k, set.BetaDays+age
-	stay := math.Log1p(r.set.Value.HorizonDays / b) // ∫₀ʰ (b/(b+u))^s du, below
-	if s != 1 {
-		stay = -math.Expm1((1-s)*stay) / (s - 1)
-	}
+	stay := special.Saturation(s-1, math.Log1p(r.set.Value.HorizonDays/b)) // ∫₀ʰ (b/(b+u))^s du, in units of b
 	orders := (set.R + float64(o.days-1)) / (set.AlphaDays + age) * b * stay * r.alive(now)
 	return orders * r.meanOrder()
 }
 
 func (r *Reader) meanOrder() float64 {
 	o, v := r.ordered(), &r.set.Value
-	x := float64(max(0, o.days-1))
+	seen := gammagamma.Spending{Repeats: max(0, o.days-1), Mean: o.mean}
 	if o.mean == 0 {
-		x = 0
+		seen.Repeats = 0
 	}
-	return v.P * (v.V + x*o.mean) / (v.P*x + v.Q - 1)
+	return gammagamma.Parameters{P: v.P, Q: v.Q, V: v.V}.Mean(seen)
 }
 
 // rank is the share of ranks, which divide all customers into parts of one size,

@@ -80,7 +80,7 @@ func (r *Reader) Of(set *models.Set, p *profile.Profile, zone *time.Location) {
 	r.set, r.p, r.zone, r.known = set, p, zone, 0
 }
 
-// First says whether a part is asked for the first time.
+// first says whether a part is asked for the first time.
 func (r *Reader) first(part parts) bool {
 	first := r.known&part == 0
 	r.known |= part
