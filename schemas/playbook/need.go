@@ -106,7 +106,7 @@ func (pb *Playbook) Merge(p, from *profile.Profile, now int64) {
 
 // RecordView counts a product or category seen. name is the product's.
 func (pb *Playbook) RecordView(p *profile.Profile, v profile.View, name string, now int64) {
-	product := &Product{ID: v.Product, Name: name, Category: v.Category, PriceMicros: v.PriceMicros}
+	product := Product{ID: v.Product, Name: name, Category: v.Category, PriceMicros: v.PriceMicros}
 	pb.record(p, now, func(n *Need) (profile.Point, bool) {
 		return profile.Point{At: v.At, N: 1}, n.product(product, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere)
 	})
@@ -179,7 +179,7 @@ func (n *Need) order(o *profile.Order) (profile.Point, bool) {
 }
 
 // product reports whether n, if it is of one of these kinds, counts p.
-func (n *Need) product(p *Product, all, inCategory, ofProduct, where Kind) bool {
+func (n *Need) product(p Product, all, inCategory, ofProduct, where Kind) bool {
 	switch n.Kind {
 	case all:
 		return true
@@ -229,7 +229,7 @@ func (n *Need) recall(s *profile.Series, p *profile.Profile, now int64) {
 	case Views, ViewsInCategory, ViewsOfProduct, ViewsWhere:
 		for _, v := range p.Views.Recent { // whose products' names are not remembered
 			product := Product{ID: v.Product, Category: v.Category, PriceMicros: v.PriceMicros}
-			if n.product(&product, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere) {
+			if n.product(product, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere) {
 				n.add(s, profile.Point{At: v.At, N: 1}, now)
 			}
 		}

@@ -23,13 +23,13 @@ var ofProduct = []variable{
 // where is what a need asks of each product.
 type where struct{ of node }
 
-func (x where) accepts(p *Product) bool {
-	v, _ := x.of.eval(Facts{product: p})
+func (x where) accepts(p Product) bool {
+	v, _ := x.of.eval(Facts{product: &p})
 	return v.n != 0
 }
 
-func boughtProduct(x *profile.Item) *Product {
-	return &Product{ID: x.Product, Name: x.Name, Category: x.Category, PriceMicros: x.PriceMicros}
+func boughtProduct(x *profile.Item) Product {
+	return Product{ID: x.Product, Name: x.Name, Category: x.Category, PriceMicros: x.PriceMicros}
 }
 
 // contains asks whether a text has a part, in any case.
