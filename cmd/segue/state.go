@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"segue/processors/customer"
 	"segue/processors/stream"
 	"segue/schemas"
-	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
 
@@ -93,7 +91,7 @@ func checkState(ctx context.Context, l *loaded, most int, out io.Writer) error {
 	}
 	defer sets.Close()
 	config := stream.Config[profile.Profile, customer.Decision]{
-		Task: customer.NewTask(publishedPlaybooks{table}, customer.TaskOptions{Salt: l.Customer.Salt, Models: customer.PublishedModels{Table: sets}}), Name: "customer", Prefix: l.Prefix,
+		Task: customer.NewTask(customer.PublishedPlaybooks{Table: table}, customer.TaskOptions{Salt: l.Customer.Salt, Models: customer.PublishedModels{Table: sets}}), Name: "customer", Prefix: l.Prefix,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
 		FoldVersion: customer.FoldVersion, Dir: l.Customer.Dir, Memory: l.Customer.stationMemory(), Kafka: kafka,
 	}
@@ -135,22 +133,4 @@ func printVerified(out io.Writer, v stream.Verified) error {
 	}
 	_, err := fmt.Fprintln(out, line)
 	return err
-}
-
-// publishedPlaybooks are the versions in the topic of playbooks.
-type publishedPlaybooks struct{ table *stream.Table }
-
-func (p publishedPlaybooks) Playbook(ctx context.Context, version string) (*playbook.Playbook, error) {
-	if err := p.table.CatchUp(ctx); err != nil {
-		return nil, err
-	}
-	value, ok := p.table.Get(version)
-	if !ok {
-		return nil, errors.New("playbook " + version + " was in force, but is not in topic " + schemas.Playbooks)
-	}
-	var m schemas.PlaybookVersion
-	if err := schemas.Decode(value, &m); err != nil {
-		return nil, fmt.Errorf("decode playbook %s: %w", version, err)
-	}
-	return playbook.FromMessage(&m)
 }

@@ -83,7 +83,7 @@ func New(c Config) (*Station, error) {
 		table.Close()
 		return nil, err
 	}
-	task := NewTask(published{table}, TaskOptions{Salt: c.Salt, Models: PublishedModels{sets}, Refused: refused.Inc, RefusedLink: refusedLinks.Inc})
+	task := NewTask(PublishedPlaybooks{table}, TaskOptions{Salt: c.Salt, Models: PublishedModels{sets}, Refused: refused.Inc, RefusedLink: refusedLinks.Inc})
 	processor, err := stream.New(stream.Config[profile.Profile, Decision]{
 		Task: task, Name: station, Prefix: c.Prefix, Instance: c.Instance,
 		Input: schemas.Events, Profiles: schemas.Profiles, DeadLetters: schemas.DeadLetters,
@@ -117,18 +117,17 @@ func (s *Station) Settled(now time.Time) (next map[int32]int64, ok bool) {
 // of.
 func (s *Station) NextWake() (due int64, ok bool) { return s.processor.NextWake() }
 
-// published are the versions in the topic of playbooks.
-type published struct{ table *stream.Table }
+// PublishedPlaybooks are the versions in the topic of playbooks.
+type PublishedPlaybooks struct{ Table *stream.Table }
 
-func (p published) Playbook(ctx context.Context, version string) (*playbook.Playbook, error) {
-	value, ok := p.table.Get(version)
+// Playbook is part of Playbooks.
+func (p PublishedPlaybooks) Playbook(ctx context.Context, version string) (*playbook.Playbook, error) {
+	value, ok, err := published(ctx, p.Table, version)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
-		if err := p.table.CatchUp(ctx); err != nil {
-			return nil, err
-		}
-		if value, ok = p.table.Get(version); !ok {
-			return nil, fmt.Errorf("playbook %s is in force, but not in topic %s: apply its file again (segue playbook apply FILE)", version, schemas.Playbooks)
-		}
+		return nil, fmt.Errorf("playbook %s is in force, but not in topic %s: apply its file again (segue playbook apply FILE)", version, schemas.Playbooks)
 	}
 	var m schemas.PlaybookVersion
 	if err := schemas.Decode(value, &m); err != nil {
@@ -142,18 +141,28 @@ type PublishedModels struct{ Table *stream.Table }
 
 // Models is part of TaskOptions.
 func (p PublishedModels) Models(ctx context.Context, version string) (*models.Set, error) {
-	value, ok := p.Table.Get(version)
+	value, ok, err := published(ctx, p.Table, version)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
-		if err := p.Table.CatchUp(ctx); err != nil {
-			return nil, err
-		}
-		if value, ok = p.Table.Get(version); !ok {
-			return nil, fmt.Errorf("models %s are in force, but not in topic %s: apply their file again (segue models apply FILE)", version, schemas.Models)
-		}
+		return nil, fmt.Errorf("models %s are in force, but not in topic %s: apply their file again (segue models apply FILE)", version, schemas.Models)
 	}
 	var m schemas.ModelsVersion
 	if err := schemas.Decode(value, &m); err != nil {
 		return nil, fmt.Errorf("decode models %s: %w", version, err)
 	}
 	return models.FromMessage(&m)
+}
+
+// published returns a version in a topic, which may be newer than what was read.
+func published(ctx context.Context, table *stream.Table, version string) (value []byte, ok bool, err error) {
+	if value, ok = table.Get(version); ok {
+		return value, true, nil
+	}
+	if err := table.CatchUp(ctx); err != nil {
+		return nil, false, err
+	}
+	value, ok = table.Get(version)
+	return value, ok, nil
 }

@@ -293,13 +293,13 @@ func TestPublishedPlaybooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer table.Close()
-	_, err = published{table}.Playbook(t.Context(), "main@0123456789ab")
+	_, err = PublishedPlaybooks{table}.Playbook(t.Context(), "main@0123456789ab")
 	if err == nil || !strings.Contains(err.Error(), "segue playbook apply") {
 		t.Errorf("Playbook = %v, want what to do", err)
 	}
 	pb := parse(t, shop(t))
 	s.apply(pb)
-	if got, err := (published{table}).Playbook(t.Context(), pb.Version); err != nil || got.Version != pb.Version {
+	if got, err := (PublishedPlaybooks{table}).Playbook(t.Context(), pb.Version); err != nil || got.Version != pb.Version {
 		t.Errorf("Playbook(%s) = %v, %v", pb.Version, got, err)
 	}
 }
