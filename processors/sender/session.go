@@ -208,9 +208,9 @@ func (s *session) turn(ctx context.Context, stopping bool) (p pause, err error) 
 	}
 	if len(due) > 0 && !stopping {
 		free, until, changed := s.gate.free(now)
-		paced, again, soon := s.pacer.ready(due, now)
+		paced, ask, soon := s.pacer.ready(due, now)
 		if !paced {
-			until = again
+			until = ask
 		}
 		if free > 0 && paced || unlooked(due) {
 			p.spaced, busy = true, true
