@@ -47,7 +47,7 @@ func (c *basketColumns) read(path string, in io.Reader, customers bool) ([]baske
 	defer file.Close()
 	var names []string
 	column := func(flag, name string, must bool) int {
-		if !must && !c.given(flag) && !slices.Contains(file.Names(), name) {
+		if !must && !c.given(flag) && !file.Has(name) {
 			return -1
 		}
 		names = append(names, name)
@@ -142,7 +142,7 @@ func (c *basketColumns) readLines(path string, in io.Reader) ([]basketOf, error)
 	}
 	if file, err := table.Open(path, in); err == nil {
 		defer file.Close()
-		if slices.Contains(file.Names(), c.product) || slices.Contains(file.Names(), c.basket) {
+		if file.Has(c.product) || file.Has(c.basket) {
 			return nil, wrong
 		}
 	}

@@ -1,6 +1,13 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"segue/cmd/segue/curve"
+)
 
 func newEvaluateCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -27,4 +34,13 @@ written to Kafka.`,
 		newEvaluatePairsCommand(),
 	)
 	return cmd
+}
+
+// draw writes charts into a file.
+func draw(path string, charts ...curve.Chart) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(curve.Write(file, charts...), file.Close())
 }

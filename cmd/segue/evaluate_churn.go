@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -202,10 +201,6 @@ func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
 // drawChurn draws how well the score says what comes, and whom it finds.
 func drawChurn(path string, e *churn.Evaluation) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
 	// Those who order are the fewer, so the curve is of finding them.
 	var stay, recency, frequency []float64
 	var ordered []bool
@@ -217,7 +212,7 @@ func drawChurn(path string, e *churn.Evaluation) error {
 		return curve.Line{Name: name, Points: measure.Gain(scores, ordered, 100)}
 	}
 	name := "shown, by " + e.Shown.Model
-	return errors.Join(curve.Write(file,
+	return draw(path,
 		curve.Chart{
 			Title: fmt.Sprintf("No order in %d days: calibration", days(e.Horizon)),
 			X:     "probability shown", Y: "share without an order",
@@ -228,5 +223,5 @@ func drawChurn(path string, e *churn.Evaluation) error {
 			X:     "share of customers, the least likely gone first", Y: "share of those who ordered",
 			Lines: []curve.Line{gain(name, stay), gain("recency alone", recency), gain("frequency alone", frequency)},
 		},
-	), file.Close())
+	)
 }

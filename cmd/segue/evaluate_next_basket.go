@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -170,10 +169,6 @@ func (r nextBasketReport) print(out io.Writer) error {
 
 // drawNextBasket draws how much lists of each length find.
 func drawNextBasket(path string, e *basket.Evaluation) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
 	chart := func(title string, of func(*measure.Ranking) float64) curve.Chart {
 		c := curve.Chart{Title: title, X: fmt.Sprintf("length of the list, of %d", basket.Longest), Y: "share"}
 		for _, line := range [...]struct {
@@ -188,8 +183,8 @@ func drawNextBasket(path string, e *basket.Evaluation) error {
 		}
 		return c
 	}
-	return errors.Join(curve.Write(file,
+	return draw(path,
 		chart("Of a next basket, what is found", (*measure.Ranking).Recall),
 		chart("Next baskets of which anything is found", (*measure.Ranking).HitRate),
-	), file.Close())
+	)
 }

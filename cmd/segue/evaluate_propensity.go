@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -179,10 +178,6 @@ func (p *propensityEvaluation) named(e *propensity.Evaluation, model string) str
 
 // draw draws how well the models say what comes, and whom they find.
 func (p *propensityEvaluation) draw(e *propensity.Evaluation) error {
-	file, err := os.Create(p.plot)
-	if err != nil {
-		return err
-	}
 	calibration := func(name string, f propensity.Figures) curve.Line {
 		return curve.Calibration(name, measure.Calibration(f.Probabilities, e.Happened, 10))
 	}
@@ -190,7 +185,7 @@ func (p *propensityEvaluation) draw(e *propensity.Evaluation) error {
 		return curve.Line{Name: name, Points: measure.Gain(f.Probabilities, e.Happened, 100)}
 	}
 	linear, trees := p.named(e, "linear"), p.named(e, "trees")
-	return errors.Join(curve.Write(file,
+	return draw(p.plot,
 		curve.Chart{
 			Title: p.target + ": calibration",
 			X:     "probability", Y: "share in which it happened",
@@ -204,5 +199,5 @@ func (p *propensityEvaluation) draw(e *propensity.Evaluation) error {
 				gain(e.Baselines.BestColumn.Name+" alone", e.Baselines.BestColumn.Figures),
 			},
 		},
-	), file.Close())
+	)
 }

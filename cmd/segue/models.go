@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,25 +61,7 @@ enters or leaves segments.`,
 			if err != nil {
 				return err
 			}
-			l, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			opts, err := l.Kafka.options()
-			if err != nil {
-				return err
-			}
-			client, err := l.Kafka.client(cmd.Context()) // says so when there is no cluster
-			if err != nil {
-				return err
-			}
-			client.Close()
-			partitions, err := putInForce(cmd.Context(), opts, l.Prefix, modelsVersion(set), time.Now())
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", set.Version, partitions)
-			return err
+			return apply(cmd, modelsVersion(set))
 		},
 	}
 }

@@ -74,25 +74,7 @@ it decides; who no longer meets a segment's new condition leaves it.`,
 			if err != nil {
 				return err
 			}
-			l, err := load(cmd)
-			if err != nil {
-				return err
-			}
-			opts, err := l.Kafka.options()
-			if err != nil {
-				return err
-			}
-			client, err := l.Kafka.client(cmd.Context()) // says so when there is no cluster
-			if err != nil {
-				return err
-			}
-			client.Close()
-			partitions, err := applyPlaybook(cmd.Context(), opts, l.Prefix, pb, time.Now())
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", pb.Version, partitions)
-			return err
+			return apply(cmd, playbookVersion(pb))
 		},
 	}
 }
@@ -151,10 +133,33 @@ type version struct {
 	inForce *schemas.Event
 }
 
-// applyPlaybook puts a playbook in force.
-func applyPlaybook(ctx context.Context, kafka []kgo.Opt, prefix string, pb *playbook.Playbook, at time.Time) (partitions int, err error) {
-	return putInForce(ctx, kafka, prefix, version{pb.Version, schemas.Playbooks, pb.Message(),
-		&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}}}, at)
+// playbookVersion is a playbook as it is put in force.
+func playbookVersion(pb *playbook.Playbook) version {
+	return version{pb.Version, schemas.Playbooks, pb.Message(),
+		&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}}}
+}
+
+// apply puts a version in force, and says so.
+func apply(cmd *cobra.Command, v version) error {
+	l, err := load(cmd)
+	if err != nil {
+		return err
+	}
+	opts, err := l.Kafka.options()
+	if err != nil {
+		return err
+	}
+	client, err := l.Kafka.client(cmd.Context()) // says so when there is no cluster
+	if err != nil {
+		return err
+	}
+	client.Close()
+	partitions, err := putInForce(cmd.Context(), opts, l.Prefix, v, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", v.name, partitions)
+	return err
 }
 
 // putInForce writes the version and, to every partition of events, that it
