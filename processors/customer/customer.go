@@ -281,14 +281,14 @@ func (s *step) advance() int64 {
 	}
 	facts.Lapse(s.p, s.now)
 	s.read()
-	next := sooner(facts.NextLapse(s.p), s.score())
+	next := playbook.Sooner(facts.NextLapse(s.p), s.score())
 	if s.pb == nil {
 		return next
 	}
-	next = sooner(next, s.segments(live))
+	next = playbook.Sooner(next, s.segments(live))
 	s.journeys.Due()
 	s.settle()
-	return sooner(next, s.journeys.Next())
+	return playbook.Sooner(next, s.journeys.Next())
 }
 
 // facts are what conditions read of p, by the versions that last decided.
@@ -557,12 +557,4 @@ func (t *Task) zone(name string, otherwise *time.Location) *time.Location {
 	}
 	t.zones.Store(name, z)
 	return z
-}
-
-// sooner returns the earlier of two instants; 0 is never.
-func sooner(a, b int64) int64 {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }

@@ -130,7 +130,7 @@ func (b *balance) eval(f Facts) (value, int64) {
 	until := int64(0)
 	for _, n := range b.others {
 		_, changes := n.eval(f)
-		until = sooner(until, changes)
+		until = Sooner(until, changes)
 	}
 	var few [4][]profile.Point
 	inside := few[:0]
@@ -142,7 +142,7 @@ func (b *balance) eval(f Facts) (value, int64) {
 		at := until
 		for i, c := range b.counts {
 			if len(inside[i]) > 0 {
-				at = sooner(at, c.leaves(&inside[i][0]))
+				at = Sooner(at, c.leaves(&inside[i][0]))
 			}
 		}
 		if at == until {

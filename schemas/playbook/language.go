@@ -114,7 +114,7 @@ func openCarts(f Facts) (v value, until int64) {
 	for i := range f.Profile.Carts {
 		if lapses := f.Profile.Carts[i].ChangedAt + profile.CartLapse; lapses > f.Now {
 			v.n++
-			until = sooner(until, lapses)
+			until = Sooner(until, lapses)
 		}
 	}
 	return v, until

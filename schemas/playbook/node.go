@@ -64,7 +64,7 @@ func (e *elapsed) eval(f Facts) (value, int64) {
 		turns++
 	}
 	if turns > f.Now {
-		until = sooner(until, turns)
+		until = Sooner(until, turns)
 	}
 	return truth(e.op.holds(f.Now-since.n, e.length)), until
 }
@@ -89,7 +89,7 @@ func (a *ahead) eval(f Facts) (value, int64) {
 		turns++
 	}
 	if turns > f.Now {
-		until = sooner(until, turns)
+		until = Sooner(until, turns)
 	}
 	return truth(a.op.holds(at.n-f.Now, a.length)), until
 }
@@ -104,7 +104,7 @@ func (c *comparison) kind() kind { return boolean }
 func (c *comparison) eval(f Facts) (value, int64) {
 	l, until := c.left.eval(f)
 	r, rightUntil := c.right.eval(f)
-	until = sooner(until, rightUntil)
+	until = Sooner(until, rightUntil)
 	if c.left.kind() == text {
 		return truth((l.s == r.s) == (c.op == equal)), until
 	}
@@ -170,7 +170,7 @@ func (a *sum) eval(f Facts) (value, int64) {
 	if a.op == "-" {
 		r.n = -r.n
 	}
-	return value{n: l.n + r.n}, sooner(until, rightUntil)
+	return value{n: l.n + r.n}, Sooner(until, rightUntil)
 }
 
 // logic is && or ||. The right side is not read when the left decides; then it
@@ -187,7 +187,7 @@ func (l *logic) eval(f Facts) (value, int64) {
 		return left, until
 	}
 	right, rightUntil := l.right.eval(f)
-	return right, sooner(until, rightUntil)
+	return right, Sooner(until, rightUntil)
 }
 
 type not struct{ of node }
@@ -198,8 +198,8 @@ func (n not) eval(f Facts) (value, int64) {
 	return truth(v.n == 0), until
 }
 
-// sooner returns the earlier of two instants; 0 is never.
-func sooner(a, b int64) int64 {
+// Sooner returns the earlier of two instants; 0 is never.
+func Sooner(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
 		return b
 	}

@@ -81,7 +81,7 @@ func Changes(r *Reader, p *profile.Profile, pb *playbook.Playbook, now int64, lo
 			changes = append(changes, publish(p, at, was, profile.Score{Of: int64(s), N: v, At: now}, edge))
 		}
 		if len(marks) > 0 {
-			next = sooner(next, playbook.Crosses(r, s, marks, now))
+			next = playbook.Sooner(next, playbook.Crosses(r, s, marks, now))
 		}
 	}
 	if look != All {
@@ -128,12 +128,4 @@ func crossed(edges []int64, was, is int64) *int64 {
 		}
 	}
 	return nil
-}
-
-// sooner returns the earlier of two instants; 0 is never.
-func sooner(a, b int64) int64 {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }

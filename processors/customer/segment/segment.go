@@ -46,7 +46,7 @@ func Changes(facts playbook.Facts, pb *playbook.Playbook, changed playbook.Aspec
 	for _, i := range pb.Order {
 		s, turns := &segments[i], p.Turns[i]
 		if known && s.Reads&changed == 0 && (turns == 0 || now < turns) {
-			next = sooner(next, turns)
+			next = playbook.Sooner(next, turns)
 			continue
 		}
 		at, in := playbook.Membership(p, s.Name)
@@ -65,7 +65,7 @@ func Changes(facts playbook.Facts, pb *playbook.Playbook, changed playbook.Aspec
 			_, _, turns = member(s, facts, stays)
 		}
 		p.Turns[i] = turns
-		next = sooner(next, turns)
+		next = playbook.Sooner(next, turns)
 	}
 	if len(changes) > 1 {
 		slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Segment, b.Segment) })
@@ -129,9 +129,9 @@ func member(s *playbook.Segment, facts playbook.Facts, in bool) (is bool, becaus
 	case !enters:
 		return false, s.Enter, entry(s, facts, entersNext)
 	case leaves:
-		return false, s.Leave, entry(s, facts, sooner(next, entersNext))
+		return false, s.Leave, entry(s, facts, playbook.Sooner(next, entersNext))
 	}
-	return true, s.Enter, sooner(next, entersNext)
+	return true, s.Enter, playbook.Sooner(next, entersNext)
 }
 
 // settles reports whether a member since an instant, whom the conditions would have
@@ -154,16 +154,8 @@ func entry(s *playbook.Segment, facts playbook.Facts, next int64) int64 {
 			if !leaves {
 				return facts.Now
 			}
-			next = sooner(next, until)
+			next = playbook.Sooner(next, until)
 		}
 	}
 	return 0
-}
-
-// sooner returns the earlier of two instants; 0 is never.
-func sooner(a, b int64) int64 {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }
