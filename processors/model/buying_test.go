@@ -162,7 +162,7 @@ func FuzzBuying(f *testing.F) {
 		long := func(d int64) bool { return d >= 0 && d <= 3e18 }
 		if !fits(a) || !fits(b) || !fits(c) || !fits(d) || repeats < 0 || repeats > 1e6 ||
 			!long(recency) || !long(silence) || !long(within) {
-			t.Skip()
+			t.Skip("no parameters, or no times, that anybody could have")
 		}
 		h := history.History{Repeats: repeats, Recency: time.Duration(recency), Age: time.Duration(recency + silence)}
 		if repeats == 0 {
