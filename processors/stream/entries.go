@@ -34,6 +34,7 @@ type entries[S any] struct {
 	ring   ring[S] // all
 	loose  ring[S] // with a state, unless bulky
 	bulky  bool    // packing saves too little
+	came   int     // that were loosened since the last shrink
 	open   uint32  // generation
 	landed uint32  // generation; those up to it are in the store
 
@@ -63,6 +64,7 @@ func (e *entries[S]) add(x *entry[S]) {
 func (e *entries[S]) loosen(x *entry[S]) {
 	if !e.bulky {
 		e.loose.add(x)
+		e.came++
 	}
 }
 
@@ -106,7 +108,9 @@ func (e *entries[S]) freeze() (frozen []*entry[S], bytes int64) {
 	return frozen, bytes
 }
 
-// evictions bounds how many entries are looked at in one go, and so its pause.
+// evictions bounds how many entries are looked at in one go, and so its pause;
+// but where more were unpacked since, as many are packed: behind a backlog all of
+// them would come to be loose at once, and leave the heap full of holes.
 // One that is packed counts as several.
 const (
 	evictions  = 1 << 15
@@ -121,7 +125,9 @@ const looseShare = 16
 // be packed, and stays. pack encodes the state and returns what the entry then
 // takes; small: that is worth it. release takes states that are not needed then.
 func (e *entries[S]) shrink(limit int64, most int, pack func(x *entry[S]) (size uint32, small bool), release func(*S)) {
-	for n := min(most, 2*len(e.loose.all)); n > 0 && e.loose.bytes > limit/looseShare && !e.bulky; n-- {
+	looks := max(most, e.came*(packedLook+2))
+	e.came = 0
+	for n := min(looks, (packedLook+2)*len(e.loose.all)); n > 0 && e.loose.bytes > limit/looseShare && !e.bulky; n-- {
 		x := e.loose.here()
 		if x.used {
 			x.used = false

@@ -62,6 +62,18 @@ func TestColdStatesArePacked(t *testing.T) {
 	}
 }
 
+// However many came at once behind a backlog, and however few may be looked at,
+// they are packed before the next come: states that pile up and are packed later
+// leave the heap full of holes.
+func TestPackingKeepsUpWithABacklog(t *testing.T) {
+	f := shopOf(t, new(toy), 1000)
+	limit := f.entries.ring.bytes
+	f.shrink(limit, 1)
+	if n, _, loose, _ := f.decoded(); loose > limit/looseShare || n == 0 {
+		t.Errorf("%d states take %d bytes decoded, want some, and at most %d", n, loose, limit/looseShare)
+	}
+}
+
 // lean is a task whose states take no more than their bytes.
 type lean struct{ *toy }
 
