@@ -38,7 +38,10 @@ type SegmentChange struct {
 	// The playbook version whose definition decided.
 	Playbook string `protobuf:"bytes,7,opt,name=playbook,proto3" json:"playbook,omitempty"`
 	// The event that caused it; empty when time alone did.
-	EventId       string `protobuf:"bytes,8,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	EventId string `protobuf:"bytes,8,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// What decided, in words: each thing that was looked at, its value and what that is
+	// compared with, and of a score what moved it.
+	Reasons       []string `protobuf:"bytes,9,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,11 +132,18 @@ func (x *SegmentChange) GetEventId() string {
 	return ""
 }
 
+func (x *SegmentChange) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
 var File_segment_proto protoreflect.FileDescriptor
 
 const file_segment_proto_rawDesc = "" +
 	"\n" +
-	"\rsegment.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x01\n" +
+	"\rsegment.proto\x12\bsegue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x01\n" +
 	"\rSegmentChange\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12\x18\n" +
@@ -142,7 +152,8 @@ const file_segment_proto_rawDesc = "" +
 	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x1a\n" +
 	"\bplaybook\x18\a \x01(\tR\bplaybook\x12\x19\n" +
-	"\bevent_id\x18\b \x01(\tR\aeventIdB\x0fZ\rsegue/schemasb\x06proto3"
+	"\bevent_id\x18\b \x01(\tR\aeventId\x12\x18\n" +
+	"\areasons\x18\t \x03(\tR\areasonsB\x0fZ\rsegue/schemasb\x06proto3"
 
 var (
 	file_segment_proto_rawDescOnce sync.Once

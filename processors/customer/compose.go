@@ -66,7 +66,8 @@ func (t *Task) changed(p *profile.Profile, in stream.Input, c *segment.Change, e
 		Why: c.Reason, Playbook: schemas.ParseInForce(in.Version).Playbook, EventId: event,
 	}
 	if c.Because != nil {
-		m.Why = c.Because.Why(t.facts(p, in.Now))
+		facts := t.facts(p, in.Now)
+		m.Why, m.Reasons = c.Because.Why(facts), c.Because.Reasons(facts)
 	}
 	return stream.Output{Topic: schemas.SegmentChanges, Key: p.Customer, Value: schemas.Encode(m)}
 }

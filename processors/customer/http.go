@@ -27,9 +27,11 @@ type known struct {
 // knownSegment is a segment of the playbook, and why the customer is in or out.
 type knownSegment struct {
 	Segment string     `json:"segment"`
+	About   string     `json:"about,omitempty"`
 	In      bool       `json:"in"`
 	Since   *time.Time `json:"since,omitempty"`
 	Why     string     `json:"why"`
+	Reasons []string   `json:"reasons"`
 }
 
 // knownJourney is a journey on its way.
@@ -114,7 +116,8 @@ func (t *Task) known(p *profile.Profile, now int64) (*known, error) {
 }
 
 func why(s *playbook.Segment, facts playbook.Facts) knownSegment {
-	k := knownSegment{Segment: s.Name, Why: segment.Why(s, facts)}
+	k := knownSegment{Segment: s.Name, About: s.About}
+	k.Why, k.Reasons = segment.Why(s, facts)
 	for _, m := range facts.Profile.Segments {
 		if m.Segment == s.Name {
 			k.In, k.Since = true, instant(m.Since)

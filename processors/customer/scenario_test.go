@@ -1,6 +1,7 @@
 package customer
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,18 +12,26 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"google.golang.org/protobuf/proto"
 
+	"segue/deploy"
+	"segue/processors/customer/segment"
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/models"
+	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
 
 // The files in testdata tell stories, in these words:
 //
-//	start 2026-01-12T10:00 [zone=Europe/London] [scores=churn]
+//	start 2026-01-12T10:00 [zone=Europe/London] [scores=churn] [segments=vip]
 //	                                              the clock, and the zone that it is shown in; with scores,
-//	                                              those of these names are, when they are published
-//	playbook                                      the YAML below is in force from now on; none: testdata/shop.yaml;
+//	                                              those of these names are, when they are published; with
+//	                                              segments, no others are
+//	playbook [shipped]                            the YAML below is in force from now on; none: testdata/shop.yaml,
+//	                                              or the one that comes with Segue;
 //	                                              lines that start with s/ edit it: s/old/new/
+//	models                                        those that come with Segue are in force from now on, edited by lines
+//	                                              that start with s/, and with all others of them at the end
 //	event at=1h                                   what customers do, an hour after the start; anon-1, phone-1
 //	                                              and tablet are names of browsers, all others are userIds
 //	advance to=72h                                the clock runs on
@@ -30,6 +39,7 @@ import (
 //	station down|up|blinks [at=3h]                the station; blinking, it folds what
 //	                                              has gathered and is down again
 //	profile ada                                   what is known
+//	why ada vip                                   why she is in the segment, or is not
 //
 // Below ---- stands what came of it: when, what, who. A time is a span since the
 // start or an instant in the zone; it is shown to the second. Every story is folded twice.
@@ -51,8 +61,8 @@ type scenario struct {
 	start int64
 	yaml  string
 	said  []string
-	// scores are the names that are shown.
-	scores []string
+	// scores are the names that are shown, segments too, if there are any.
+	scores, segments []string
 }
 
 func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
@@ -70,10 +80,13 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 			}
 			s.zone = z
 		}
-		s.scores = nil
+		s.scores, s.segments = nil, nil
 		for _, a := range d.CmdArgs {
-			if a.Key == "scores" {
+			switch a.Key {
+			case "scores":
 				s.scores = a.Vals
+			case "segments":
+				s.segments = a.Vals
 			}
 		}
 		s.start = s.when(d.CmdArgs[0].Key)
@@ -81,6 +94,8 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		s.world.seen = s.see
 	case "playbook":
 		s.playbook(d)
+	case "models":
+		s.models(d)
 	case "event":
 		at := s.at(d)
 		for line := range strings.Lines(d.Input) {
@@ -102,6 +117,8 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 		}
 	case "profile":
 		return s.profile(d.CmdArgs[0].Key)
+	case "why":
+		return s.why(d, d.CmdArgs[0].Key, d.CmdArgs[1].Key)
 	default:
 		d.Fatalf(t, "got command %q", d.Cmd)
 	}
@@ -115,19 +132,45 @@ func (s *scenario) run(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (s *scenario) playbook(d *datadriven.TestData) {
-	for line := range strings.Lines(d.Input) {
-		if edit, ok := strings.CutPrefix(strings.TrimSpace(line), "s/"); ok {
-			parts := strings.Split(edit, "/")
-			if len(parts) != 3 || !strings.Contains(s.yaml, parts[0]) {
-				d.Fatalf(s.t, "edit %q does not fit", line)
-			}
-			s.yaml = strings.Replace(s.yaml, parts[0], parts[1], 1)
-		} else {
-			s.yaml = d.Input
-			break
+	files := scenarioFiles
+	if len(d.CmdArgs) > 0 && d.CmdArgs[0].Key == "shipped" {
+		yaml, shipped, err := playbook.ReadFS(deploy.Files, deploy.Playbook)
+		if err != nil {
+			d.Fatalf(s.t, "%v", err)
 		}
+		s.yaml, files = string(yaml), shipped
 	}
-	s.world.inForce(parse(s.t, s.yaml))
+	edited, whole := s.edited(d, s.yaml)
+	if s.yaml = edited; whole != "" {
+		s.yaml = d.Input
+	}
+	s.world.inForce(parseWith(s.t, s.yaml, files))
+}
+
+func (s *scenario) models(d *datadriven.TestData) {
+	edited, more := s.edited(d, string(models.Default().YAML()))
+	set, err := models.Parse("models.yaml", []byte(edited+more))
+	if err != nil {
+		d.Fatalf(s.t, "%v", err)
+	}
+	s.world.modelsInForce(set)
+}
+
+// edited applies the lines that start with s/ to a text, and returns all others.
+func (s *scenario) edited(d *datadriven.TestData, text string) (edited, others string) {
+	for line := range strings.Lines(d.Input) {
+		edit, ok := strings.CutPrefix(strings.TrimSpace(line), "s/")
+		if !ok {
+			others += line
+			continue
+		}
+		parts := strings.Split(edit, "/")
+		if len(parts) != 3 || !strings.Contains(text, parts[0]) {
+			d.Fatalf(s.t, "edit %q does not fit", line)
+		}
+		text = strings.Replace(text, parts[0], parts[1], 1)
+	}
+	return text, others
 }
 
 func argument(d *datadriven.TestData, name string) (string, bool) {
@@ -169,10 +212,14 @@ func (s *scenario) see(at int64, o stream.Output) {
 	case schemas.SegmentChanges:
 		var c schemas.SegmentChange
 		s.decode(o.Value, &c)
-		text = fmt.Sprintf("segment: %s -%s, %s", c.Customer, c.Segment, c.Why)
-		if c.Entered {
-			text = fmt.Sprintf("segment: %s +%s, %s", c.Customer, c.Segment, c.Why)
+		if s.segments != nil && !slices.Contains(s.segments, c.Segment) {
+			return
 		}
+		sign := "-"
+		if c.Entered {
+			sign = "+"
+		}
+		text = fmt.Sprintf("segment: %s %s%s, %s", c.Customer, sign, c.Segment, cmp.Or(strings.Join(c.Reasons, "; "), c.Why))
 	case schemas.Deliveries:
 		var c schemas.DeliveryCommand
 		s.decode(o.Value, &c)
@@ -303,6 +350,18 @@ func (s *scenario) profile(customer string) string {
 	slices.Sort(in)
 	fmt.Fprintf(&b, "segments %s\n", strings.Join(in, " "))
 	return b.String() + refusedLinks(p)
+}
+
+// why says so as segue profile does.
+func (s *scenario) why(d *datadriven.TestData, customer, name string) string {
+	p, ok := s.world.replay.State(customer)
+	i := slices.IndexFunc(s.world.pb.Segments, func(x playbook.Segment) bool { return x.Name == name })
+	if !ok || i < 0 {
+		d.Fatalf(s.t, "got %s and %s, want a customer and a segment", customer, name)
+	}
+	_, in := playbook.Membership(p, name)
+	_, reasons := segment.Why(&s.world.pb.Segments[i], s.world.strict.facts(p, s.world.clock))
+	return fmt.Sprintf("%s: %s\n", map[bool]string{true: "in", false: "out"}[in], strings.Join(reasons, "; "))
 }
 
 func refusedLinks(p *profile.Profile) string {

@@ -213,7 +213,7 @@ func wholeStation(t *testing.T, c *streamtest.Cluster) {
 	}
 	since, at := time.UnixMilli(monday).UTC(), time.UnixMilli(monday).UTC().Add(25*time.Hour)
 	if len(ada.Segments) != 2 || !ada.Segments[0].In || !ada.Segments[0].Since.Equal(since) || ada.Segments[0].Why != "views.within(days(7)) >= 3 (3)" ||
-		ada.Segments[1].In || ada.Segments[1].Why != "orders.count >= 1 (0)" {
+		ada.Segments[1].In || ada.Segments[1].Why != "orders.count >= 1 (0)" || !slices.Equal(ada.Segments[1].Reasons, []string{"orders: 0, less than 1"}) {
 		t.Errorf("segments: %+v", ada.Segments)
 	}
 	if len(ada.Journeys) != 1 || ada.Journeys[0].NextStep != 2 || !ada.Journeys[0].At.Equal(at) || ada.Journeys[0].Delivery == "" {

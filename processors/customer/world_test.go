@@ -16,6 +16,7 @@ import (
 
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/models"
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
@@ -25,6 +26,7 @@ import (
 type world struct {
 	t       tb
 	shelf   shelf
+	rack    rack
 	replay  *stream.Replay[profile.Profile, Decision]
 	strict  *strict
 	clock   int64
@@ -79,9 +81,17 @@ func (s shelf) Playbook(_ context.Context, version string) (*playbook.Playbook, 
 	return s[version], nil
 }
 
+// scenarioFiles are the templates of testdata/shop.yaml.
+var scenarioFiles = map[string][]byte{"mail.html": []byte("{{ cart.value }}")}
+
 func parse(t tb, yaml string) *playbook.Playbook {
 	t.Helper()
-	pb, err := playbook.Parse("playbook.yaml", []byte(yaml), map[string][]byte{"mail.html": []byte("{{ cart.value }}")})
+	return parseWith(t, yaml, scenarioFiles)
+}
+
+func parseWith(t tb, yaml string, files map[string][]byte) *playbook.Playbook {
+	t.Helper()
+	pb, err := playbook.Parse("playbook.yaml", []byte(yaml), files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +108,8 @@ func shop(t tb) string {
 }
 
 func newWorld(t tb, start int64) *world {
-	w := &world{t: t, shelf: shelf{}, clock: start, away: map[string]bool{}}
-	w.strict = &strict{Task: NewTask(w.shelf, TaskOptions{Salt: "salt"}), t: t}
+	w := &world{t: t, shelf: shelf{}, rack: rack{}, clock: start, away: map[string]bool{}}
+	w.strict = &strict{Task: NewTask(w.shelf, TaskOptions{Salt: "salt", Models: w.rack}), t: t}
 	w.replay = stream.NewReplay(w.strict, w.emit)
 	return w
 }
@@ -130,6 +140,12 @@ func (w *world) inForce(pb *playbook.Playbook) {
 	w.pb = pb
 	w.shelf[pb.Version] = pb
 	w.record(w.clock, "", &schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}})
+}
+
+// modelsInForce puts models in force.
+func (w *world) modelsInForce(set *models.Set) {
+	w.rack[set.Version] = set
+	w.record(w.clock, "", &schemas.Event{Body: &schemas.Event_Models{Models: &schemas.ModelsInForce{Version: set.Version}}})
 }
 
 // record appends e at an instant, once all that is due before has happened.
@@ -244,7 +260,7 @@ func (w *world) report(d appended, kind schemas.Outcome_Kind) {
 // refold folds the same log once more, all at once, and wants the same outputs.
 func (w *world) refold() {
 	var again []timed
-	r := stream.NewReplay(NewTask(w.shelf, TaskOptions{Salt: "salt"}), func(at int64, _ stream.Input, o stream.Output) { again = append(again, timed{at, o}) })
+	r := stream.NewReplay(NewTask(w.shelf, TaskOptions{Salt: "salt", Models: w.rack}), func(at int64, _ stream.Input, o stream.Output) { again = append(again, timed{at, o}) })
 	for _, rec := range w.log {
 		if err := r.Record(context.Background(), rec.at, rec.key, rec.value); err != nil {
 			w.t.Fatal(err)
@@ -388,6 +404,8 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 	case "forget":
 		e.UserId, e.AnonymousId = "", "" // the shop asks, by whatever name
 		e.Body = &schemas.Event_Forget{Forget: &schemas.Forget{}}
+	case "sent": // by whatever else sends mails
+		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: schemas.Outcome_SENT, DeliveryId: e.GetId()}}
 	case "bounced", "complained":
 		kind := schemas.Outcome_Kind(schemas.Outcome_Kind_value[strings.ToUpper(words[1])])
 		e.Body = &schemas.Event_Outcome{Outcome: &schemas.Outcome{Kind: kind, Address: args["email"], Soft: args["soft"] != ""}}

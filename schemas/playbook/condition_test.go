@@ -164,6 +164,51 @@ func TestWhy(t *testing.T) {
 	}
 }
 
+// What decided is told in words, and nothing else is.
+func TestReasons(t *testing.T) {
+	ada := &profile.Profile{Customer: "ada", Country: "GB", FirstSeen: noon - 61*day - 4*hour, Named: []profile.Named{{Name: "Quiz Taken", At: noon - day}},
+		Segments: []profile.Membership{{Segment: "vip", Since: noon - 3*hour}},
+		Orders:   profile.Orders{Tally: profile.Tally{Count: 4, First: noon - 30*day, Last: noon}, ValueMicros: 80_250_000}}
+	rises := pieces{{from: 499_999, to: 499_999}}
+	for source, want := range map[string][]string{
+		`orders.count >= 3 && since(last.open) > days(60)`:             {"orders: 4, at least 3", "last open: never"},
+		`orders.count >= 5 && since(first.seen) > days(60)`:            {"orders: 4, less than 5"},
+		`orders.count >= 5 || since(first.seen) > days(60)`:            {"first seen: 61d4h ago, more than 60d"},
+		`orders.count >= 5 || orders.count == 0`:                       {"orders: 4, less than 5", "orders: 4, not 0"},
+		`since(last.order) < hours(2)`:                                 {"last order: now, less than 2h"},
+		`3 < orders.count`:                                             {"orders: 4, more than 3"},
+		`!(orders.count > 3 || true)`:                                  {"orders: 4, more than 3"},
+		`orders.value - orders.value >= money(1)`:                      {"orders value - orders value: 0.00, less than 1.00"},
+		`orders.spent(days(90)) < money(5.5)`:                          {"spent on orders within 90d: 0.00, less than 5.50"},
+		`views.in_category("mugs", days(7)) >= 1`:                      {"views in mugs within 7d: 0, less than 1"},
+		`orders.of_product("m1") == 0`:                                 {"orders of m1: 0, exactly 0"},
+		`views.where(product.price < money(20), minutes(90)) >= 1`:     {"views where product.price < money(20) within 1h30m: 0, less than 1"},
+		`events.named("Quiz Taken", days(7)) >= 1`:                     {"Quiz Taken within 7d: 1, at least 1"},
+		`scores.churn >= 0.5`:                                          {"churn: 0.499999, less than 0.5 (silent for 3d; no order)"},
+		`scores.churn >= 0.5 || scores.value_rank >= 0.9`:              {"churn: 0.499999, less than 0.5 (silent for 3d; no order)", "value rank: 0.5, less than 0.9"},
+		`scores.value > money(0.25)`:                                   {"value: 0.50, more than 0.25 (silent for 3d; no order)"},
+		`next.product != ""`:                                           {"next product: mugs (silent for 3d; no order)"},
+		`customer.country == "GB"`:                                     {"customer country: GB"},
+		`customer.country == "FR"`:                                     {"customer country: GB, not FR"},
+		`customer.country in ["IE", "FR"]`:                             {"customer country: GB, not one of IE, FR"},
+		`customer.country != "GB"`:                                     {"customer country: GB"},
+		`customer.traits["plan"] == ""`:                                {"customer plan: none"},
+		`customer.subscribed`:                                          {"not customer subscribed"},
+		`in("vip") && !in("new") && since(entered("vip")) >= hours(3)`: {"in vip", "not in new", "entered vip: 3h ago, at least 3h"},
+		`until(scores.next_order) < days(7)`:                           {"next order: 7h ago, less than 7d (silent for 3d; no order)"},
+	} {
+		c := mustCompile(t, source)
+		withNeeds(c).Keep(ada, noon)
+		f := Facts{Profile: ada, Scores: rises, Now: noon}
+		if source == `until(scores.next_order) < days(7)` {
+			f.Scores = pieces{{from: noon - 7*hour, to: noon - 7*hour}}
+		}
+		if got := c.Reasons(f); !slices.Equal(got, want) {
+			t.Errorf("Reasons of %s:\n got %q\nwant %q", source, got, want)
+		}
+	}
+}
+
 func TestCompileErrors(t *testing.T) {
 	for source, want := range map[string]string{
 		`orders.coutn >= 1`:                                             `got orders.coutn, want a name that is known; did you mean orders.count?`,

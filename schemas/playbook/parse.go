@@ -136,8 +136,8 @@ func (d *document) segments(pb *Playbook, e entry) {
 		if !s.named() {
 			continue
 		}
-		f := s.fields("enter", "leave", "stay")
-		segment := Segment{Name: s.name, Enter: f["enter"].condition(false)}
+		f := s.fields("about", "enter", "leave", "stay")
+		segment := Segment{Name: s.name, About: f["about"].optional("who is in it"), Enter: f["enter"].condition(false)}
 		if f["leave"].node != nil {
 			segment.Leave = f["leave"].condition(false)
 		}

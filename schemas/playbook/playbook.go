@@ -152,7 +152,9 @@ const (
 
 // Segment is a set of customers. Leave nil: who no longer meets Enter leaves.
 type Segment struct {
-	Name         string
+	Name string
+	// About says who is in it, for people.
+	About        string
 	Enter, Leave *Condition
 	// Stay is how long a member stays at least, in milliseconds.
 	Stay int64

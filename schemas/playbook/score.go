@@ -34,6 +34,8 @@ type Scores interface {
 	At(i Score, now int64) (v, until int64)
 	// Text returns a score that is a text, which stays so to before until.
 	Text(i Score, now int64) (s string, until int64)
+	// Reasons say in words what made a score what it is, the weightiest first.
+	Reasons(i Score, now int64) []string
 }
 
 // String returns the name that conditions have for it.

@@ -38,6 +38,7 @@ func (p pieces) At(_ Score, now int64) (v, until int64) {
 }
 
 func (pieces) Text(Score, int64) (string, int64) { return "mugs", 0 }
+func (pieces) Reasons(Score, int64) []string     { return []string{"silent for 3d", "no order"} }
 
 // again is a score that goes up and down for ever.
 type again struct{}
@@ -46,6 +47,7 @@ func (again) At(_ Score, now int64) (v, until int64) {
 	return now / hour % 2 * 400_000, (now/hour + 1) * hour
 }
 func (again) Text(Score, int64) (string, int64) { return "", 0 }
+func (again) Reasons(Score, int64) []string     { return nil }
 
 // A customer whose churn rises by itself: the condition knows to the millisecond
 // when it reaches a half, and says so.

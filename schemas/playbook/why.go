@@ -98,20 +98,22 @@ func (a *ahead) write(w *writer, _ int) {
 	}
 }
 
-// write shows the score with as many decimals as say why.
 func (c *crossing) write(w *writer, _ int) {
 	w.text(c.score.name, " ", c.op.String(), " ", c.than.source)
-	if w.bare {
-		return
+	if !w.bare {
+		w.text(" (", shown(c.score.kind(), c.near(w.Facts)), ")")
 	}
-	v, _ := c.score.eval(w.Facts)
-	for unit := int64(10_000); unit > 1 && c.score.kind() == fraction; unit /= 10 {
+}
+
+// near is the score with as many decimals as say why.
+func (c *crossing) near(f Facts) value {
+	v, _ := c.score.eval(f)
+	for unit := int64(10_000); unit > 1; unit /= 10 {
 		if near := (v.n + unit/2) / unit * unit; c.op.holds(near, c.than.value.n) == c.op.holds(v.n, c.than.value.n) {
-			v.n = near
-			break
+			return value{n: near}
 		}
 	}
-	w.text(" (", shown(c.score.kind(), v), ")")
+	return v
 }
 
 func (c *comparison) write(w *writer, precedence int) {

@@ -37,6 +37,18 @@ func (r *Reader) Reasons(s playbook.Score, now int64) []string {
 	case playbook.NextOrder:
 		o := r.ordered()
 		all = []reason{{2, fmt.Sprintf("last order on %s", time.UnixMilli(o.last).UTC().Format(time.DateOnly))}, {1, fmt.Sprintf("usually %s between orders", span(r.gap()))}}
+	case playbook.InterestCategory:
+		if _, n, _ := r.interest(now); n > 0 {
+			all = []reason{{1, fmt.Sprintf("looks within %s, and nothing bought of it: %d, it takes %d", span(interestWindow/day), n, interestViews)}}
+		}
+	case playbook.NextProduct:
+		if x := r.next(); x.Buy != "" {
+			all = []reason{{1, fmt.Sprintf("has %s, after which %.0f%% buy it, and does not have it", x.After, 100*x.Chance)}}
+		}
+	case playbook.OrdersTier, playbook.ViewsTier:
+		if x := r.set.Price; x.Premium > 0 {
+			all = []reason{{1, fmt.Sprintf("low is less than %.2f, premium from %.2f on", x.Low, x.Premium)}}
+		}
 	case playbook.Engagement:
 		p := r.p
 		all = []reason{{2, fmt.Sprintf("opened or clicked %d of %d mails", p.Opened.Count+p.Clicked.Count, p.Sent.Count)},

@@ -136,9 +136,10 @@ func (r *Reader) Text(s playbook.Score, now int64) (text string, until int64) {
 	case playbook.FavouriteType:
 		return narrowest(r.favourite()), 0
 	case playbook.InterestCategory:
-		return r.interest(now)
+		category, _, until := r.interest(now)
+		return category, until
 	case playbook.NextProduct:
-		return r.nextProduct(), 0
+		return r.next().Buy, 0
 	}
 	return "", 0
 }

@@ -175,8 +175,9 @@ const (
 	interestWindow = 14 * day
 )
 
-// interest is the category of which that holds most, and until when.
-func (r *Reader) interest(now int64) (category string, until int64) {
+// interest is the category of which that holds most, by how many views, and until
+// when.
+func (r *Reader) interest(now int64) (category string, n int, until int64) {
 	var t tally
 	views := r.p.Views.Recent
 	from := len(views)
@@ -191,11 +192,10 @@ func (r *Reader) interest(now int64) (category string, until int64) {
 	if from < len(views) {
 		until = views[from].At + interestWindow // then it is out
 	}
-	category, n := t.most()
-	if n < interestViews {
+	if category, n = t.most(); n < interestViews {
 		category = ""
 	}
-	return category, until
+	return category, n, until
 }
 
 func (r *Reader) boughtSince(category string, at int64) bool {
@@ -208,15 +208,14 @@ func (r *Reader) boughtSince(category string, at int64) bool {
 	return false
 }
 
-// nextProduct is what is most likely bought after the last order, of what the
-// customer does not have.
-func (r *Reader) nextProduct() (product string) {
+// next is what is most likely bought after the last order, of what the customer
+// does not have; none: Buy is "".
+func (r *Reader) next() (best models.Pair) {
 	all, pairs := r.p.Orders.Recent, r.set.Next
 	if len(pairs) == 0 {
-		return ""
+		return best
 	}
-	best := 0.0
-	for i := len(all) - 1; i >= 0 && product == ""; i-- { // of the last order that leads anywhere
+	for i := len(all) - 1; i >= 0 && best.Buy == ""; i-- { // of the last order that leads anywhere
 		if all[i].Cancelled {
 			continue
 		}
@@ -224,13 +223,13 @@ func (r *Reader) nextProduct() (product string) {
 			after := all[i].Items[j].Product
 			at, _ := slices.BinarySearchFunc(pairs, after, func(x models.Pair, name string) int { return strings.Compare(x.After, name) })
 			for ; at < len(pairs) && pairs[at].After == after; at++ {
-				if pairs[at].Chance > best && !r.has(pairs[at].Buy) {
-					product, best = pairs[at].Buy, pairs[at].Chance
+				if pairs[at].Chance > best.Chance && !r.has(pairs[at].Buy) {
+					best = pairs[at]
 				}
 			}
 		}
 	}
-	return product
+	return best
 }
 
 func (r *Reader) has(product string) bool {

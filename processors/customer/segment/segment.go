@@ -95,15 +95,17 @@ func Leave(p *profile.Profile, reason string) []Change {
 	return changes
 }
 
-// Why explains, with the values at hand, why somebody is in the segment, or out of it.
-func Why(s *playbook.Segment, facts playbook.Facts) string {
+// Why explains, with the values at hand, why somebody is in the segment, or out of it:
+// the condition that decides, and in words.
+func Why(s *playbook.Segment, facts playbook.Facts) (why string, reasons []string) {
 	_, in := playbook.Membership(facts.Profile, s.Name)
 	stays, because, next := member(s, facts, in)
-	why := because.Why(facts)
+	why, reasons = because.Why(facts), because.Reasons(facts)
 	if leaves, _ := because.Holds(facts); in && stays && leaves == (s.Leave != nil) {
-		why += ", and stays until " + time.UnixMilli(next).UTC().Format(time.DateTime)
+		until := "stays until " + time.UnixMilli(next).UTC().Format(time.DateTime)
+		why, reasons = why+", and "+until, append(reasons, until)
 	}
-	return why
+	return why, reasons
 }
 
 // member reports whether somebody who is in (or out) is so from now on, by

@@ -98,12 +98,12 @@ func TestWhy(t *testing.T) {
 	s := segments(t, "  big: {enter: orders.count >= 3, leave: orders.count < 2}\n")
 	p := &profile.Profile{}
 	p.Orders.Count = 3
-	if got, want := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now}), "orders.count >= 3 (3)"; got != want {
-		t.Errorf("Why = %q, want %q", got, want)
+	if got, _ := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now}); got != "orders.count >= 3 (3)" {
+		t.Errorf("Why = %q, want what it takes to enter", got)
 	}
 	Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
-	if got, want := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now}), "orders.count < 2 (3)"; got != want {
-		t.Errorf("Why = %q, want %q", got, want)
+	if got, words := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now}); got != "orders.count < 2 (3)" || !reflect.DeepEqual(words, []string{"orders: 3, at least 2"}) {
+		t.Errorf("Why = %q, %q, want what it takes to leave", got, words)
 	}
 }
 
@@ -124,8 +124,9 @@ func TestStay(t *testing.T) {
 	if got != nil || next != now+hour {
 		t.Fatalf("then: %v, next in %d ms, want nothing for an hour", told(got), next-now)
 	}
-	if why := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now + 1}); why != "orders.count < 3 (2), and stays until 2026-01-12 12:00:00" {
-		t.Errorf("Why = %q", why)
+	if why, words := Why(&s.Segments[0], playbook.Facts{Profile: p, Now: now + 1}); why != "orders.count < 3 (2), and stays until 2026-01-12 12:00:00" ||
+		!reflect.DeepEqual(words, []string{"orders: 2, less than 3", "stays until 2026-01-12 12:00:00"}) {
+		t.Errorf("Why = %q, %q", why, words)
 	}
 	if got, next = Changes(playbook.Facts{Profile: p, Now: next}, s, 0); !reflect.DeepEqual(told(got), []string{"-here"}) || next != now+2*hour {
 		t.Errorf("after an hour: %v, next in %d ms", told(got), next-now)
