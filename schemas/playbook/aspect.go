@@ -58,3 +58,6 @@ func ChangedBy(e *schemas.Event) Aspects {
 	}
 	return Everything
 }
+
+// Predicts says that scores decide who is in it.
+func (s *Segment) Predicts() bool { return s.Reads&ofScores != 0 }

@@ -2,6 +2,7 @@ package playbook
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,6 +71,29 @@ func TestShippedPlaybook(t *testing.T) {
 	ada.Orders.Count = 1
 	if holds, _ := steps[2].When.Holds(Facts{Profile: ada, Now: noon}); holds {
 		t.Error("a customer: a third mail, want none")
+	}
+}
+
+// Those that predict are there, and every segment says for people who is in it.
+func TestShippedSegments(t *testing.T) {
+	pb := shipped(t)
+	predict := 0
+	for i := range pb.Segments {
+		s := &pb.Segments[i]
+		if s.About == "" {
+			t.Errorf("%s says nothing of who is in it", s.Name)
+		}
+		if s.Predicts() {
+			predict++
+		}
+	}
+	for _, name := range []string{"high-propensity", "at-risk", "next-product", "category-interest", "vip", "lapsing-vip", "going-premium", "new-customer", "price-sensitive"} {
+		if !slices.ContainsFunc(pb.Segments, func(s Segment) bool { return s.Name == name }) {
+			t.Errorf("no segment %s", name)
+		}
+	}
+	if predict != 8 {
+		t.Errorf("scores decide %d segments, want those but new-customer", predict)
 	}
 }
 
