@@ -126,9 +126,9 @@ func (c *Collector) machines() (*machine.Machines, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collector.machines: %w", err)
 	}
-	m, err := machine.Parse(text)
+	m, err := machine.Parse(c.Machines, text)
 	if err != nil {
-		return nil, fmt.Errorf("collector.machines: %s: %w", c.Machines, err)
+		return nil, fmt.Errorf("collector.machines: %w", err)
 	}
 	return m, nil
 }

@@ -18,7 +18,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"segue/schemas/strict"
 )
 
 // Set is one version. It is never changed after Parse.
@@ -158,12 +158,8 @@ func Parse(name string, text []byte) (*Set, error) {
 		return nil, fmt.Errorf("%s: got %d bytes, want at most %d", name, len(text), maxSize)
 	}
 	s := &Set{yaml: bytes.Clone(text)}
-	if err := yaml.UnmarshalWithOptions(text, s, yaml.Strict()); err != nil {
-		var at yaml.Error
-		if errors.As(err, &at) && at.GetToken() != nil {
-			return nil, fmt.Errorf("%s:%d:%d: %s", name, at.GetToken().Position.Line, at.GetToken().Position.Column, at.GetMessage())
-		}
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if err := strict.Unmarshal(name, text, s); err != nil {
+		return nil, err
 	}
 	s.Version = s.ID + "@" + hash(text)
 	return s, s.check(name)

@@ -23,7 +23,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/goccy/go-yaml"
+	"segue/schemas/strict"
 )
 
 // Ways of asking that no reader has, whoever it was.
@@ -71,22 +71,23 @@ type file struct {
 
 // Shipped returns what Segue knows by itself.
 func Shipped() *Machines {
-	m, err := Parse(shipped)
+	m, err := Parse("machines.yaml", shipped)
 	if err != nil {
 		panic(err) // a test reads it
 	}
 	return m
 }
 
-// Parse reads a file such as machines.yaml; the error names all that is wrong.
-func Parse(text []byte) (*Machines, error) {
+// Parse reads a file such as machines.yaml, called name; the error names all that
+// is wrong.
+func Parse(name string, text []byte) (*Machines, error) {
 	var f file
-	if err := yaml.UnmarshalWithOptions(text, &f, yaml.Strict()); err != nil {
+	if err := strict.Unmarshal(name, text, &f); err != nil {
 		return nil, err
 	}
 	var wrong []error
 	fail := func(where string, got any, want string) {
-		wrong = append(wrong, fmt.Errorf("%s: got %q, want %s", where, fmt.Sprint(got), want))
+		wrong = append(wrong, fmt.Errorf("%s: %s: got %q, want %s", name, where, fmt.Sprint(got), want))
 	}
 	span := func(where, text string) time.Duration {
 		d, err := time.ParseDuration(text)

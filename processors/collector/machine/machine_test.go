@@ -81,7 +81,7 @@ func TestTogether(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAFileIsSaid(t *testing.T) {
-	_, err := Parse([]byte(`
+	_, err := Parse("machines.yaml", []byte(`
 too_soon: soon
 burst: {links: 1, within: 1h}
 machines:
@@ -89,18 +89,18 @@ machines:
 - {name: nobody}
 - {name: network, ranges: [192.0.2.1/24, here]}
 `))
-	want := `too_soon: got "soon", want a length of time such as 2s, at most 1m0s
-burst.within: got "1h", want a length of time such as 2s, at most 1m0s
-burst.links: got "1", want 2 or more
-machines[0].name: got "Some One", want small letters, digits and hyphens
-machines[0].agents[0]: got "(", want a regular expression: error parsing regexp: missing closing ): ` + "`(?i)(`" + `
-machines[1]: got "nobody", want agents or ranges to know it by
-machines[2].ranges[0]: got "192.0.2.1/24", want a network such as 192.0.2.0/24
-machines[2].ranges[1]: got "here", want a network such as 192.0.2.0/24`
+	want := `machines.yaml: too_soon: got "soon", want a length of time such as 2s, at most 1m0s
+machines.yaml: burst.within: got "1h", want a length of time such as 2s, at most 1m0s
+machines.yaml: burst.links: got "1", want 2 or more
+machines.yaml: machines[0].name: got "Some One", want small letters, digits and hyphens
+machines.yaml: machines[0].agents[0]: got "(", want a regular expression: error parsing regexp: missing closing ): ` + "`(?i)(`" + `
+machines.yaml: machines[1]: got "nobody", want agents or ranges to know it by
+machines.yaml: machines[2].ranges[0]: got "192.0.2.1/24", want a network such as 192.0.2.0/24
+machines.yaml: machines[2].ranges[1]: got "here", want a network such as 192.0.2.0/24`
 	if err == nil || err.Error() != want {
 		t.Errorf("Parse = %v, want\n%s", err, want)
 	}
-	if _, err := Parse([]byte("too_late: 5s")); err == nil || !strings.Contains(err.Error(), "too_late") {
+	if _, err := Parse("machines.yaml", []byte("too_late: 5s")); err == nil || !strings.Contains(err.Error(), "too_late") {
 		t.Errorf("Parse of an unknown key = %v, want it named", err)
 	}
 }
@@ -109,8 +109,9 @@ machines[2].ranges[1]: got "here", want a network such as 192.0.2.0/24`
 func FuzzParse(f *testing.F) {
 	f.Add(shipped, chrome)
 	f.Add([]byte("too_soon: 1s\nburst: {links: 2, within: 0s}\nmachines: [{name: x, agents: ['^$'], ranges: ['::/0']}]"), "")
+	f.Add([]byte("machines:\n- name: x\n  agents: ! "), "") // the parser panics
 	f.Fuzz(func(t *testing.T, text []byte, agent string) {
-		m, err := Parse(text)
+		m, err := Parse("machines.yaml", text)
 		if err != nil {
 			return
 		}

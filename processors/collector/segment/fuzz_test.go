@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -251,7 +252,7 @@ func FuzzProductAdded(f *testing.F) {
 		var said map[string]any
 		decoder := json.NewDecoder(strings.NewReader(body))
 		decoder.UseNumber()
-		if decoder.Decode(&said) != nil || len(said) != 6 || len(body) > MaxItem {
+		if decoder.Decode(&said) != nil || decoder.Decode(new(any)) != io.EOF || len(said) != 6 || len(body) > MaxItem {
 			return // something else than those values: FuzzBatch's
 		}
 		properties, _ := said["properties"].(map[string]any)
