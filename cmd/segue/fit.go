@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"segue/processors/customer"
-	"segue/processors/model/history"
 	"segue/schemas"
 	"segue/schemas/models"
 )
 
 type fitting struct {
-	orders, events, base, out, id, until string
-	columns                              churnEvaluation
+	orders, events, base, out, id, until, zone string
+	columns                                    orderColumns
 }
 
 func newFitCommand() *cobra.Command {
@@ -27,19 +27,25 @@ func newFitCommand() *cobra.Command {
 		Use:   "fit {--orders FILE | --events FILE} -o FILE",
 		Short: "Fit all models to a store's own history",
 		Long: `Fit all models to a store's own history, and write them as a file for
-"segue models apply". Events teach all of them; orders alone teach churn, value,
-the next order and the ranks, and leave the rest as it is.
+"segue models apply". Events teach all of them. Orders alone teach churn, value,
+the next order and the ranks; the price tiers, where a column has prices; and
+what goes with what, where one has products. What is not told stays as it is,
+and is named. The last quarter of the time is foretold by models of the rest, to
+show how good they are; then all of it is fitted to.
 
 Orders are CSV, gzipped or not, or Parquet, with a line that names the columns.
-Events are as "segue replay" takes them. What is folded, and what the scores see
-of it, is what the customer station does: a model is fitted to what it will be
-asked.`,
+Rows of one customer with one order number, or else at one time, are one order.
+Amounts and quantities below 0 are money back, which lowers what was paid on
+that day and is no order. Events are as "segue replay" takes them. What is
+folded, and what the scores see of it, is what the customer station does: a
+model is fitted to what it will be asked.`,
 		Example: `  segue fit --orders orders.csv.gz -o models.yaml
+  segue fit --orders lines.csv --order invoice --product sku -o models.yaml
   segue tail events --from start --until-end --json > all.jsonl
   segue fit --events all.jsonl -o models.yaml`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.columns.noAmount = !cmd.Flags().Changed("amount")
+			f.columns.given = cmd.Flags().Changed
 			return f.run(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -50,9 +56,8 @@ asked.`,
 	flags.StringVar(&f.base, "base", "", "models `FILE` for what history does not tell (default: those of Segue)")
 	flags.StringVar(&f.id, "id", "fitted", "`NAME` of the models")
 	flags.StringVar(&f.until, "until", "", "last `DATE` of the history (default: that of the last event)")
-	flags.StringVar(&f.columns.customer, "customer", "customer", "`COLUMN` of the customer, of orders")
-	flags.StringVar(&f.columns.date, "date", "date", "`COLUMN` of the date or time, in ISO 8601")
-	flags.StringVar(&f.columns.amount, "amount", "amount", "`COLUMN` of the amount; without it money is left out")
+	flags.StringVar(&f.zone, "zone", "UTC", "`NAME` of the store's time zone, as in the playbook")
+	f.columns.addFlags(flags)
 	return cmd
 }
 
@@ -71,29 +76,31 @@ func (f *fitting) run(in io.Reader, out, progress io.Writer) error {
 		}
 		until = at.AddDate(0, 0, 1).UnixMilli() - 1
 	}
+	zone, err := time.LoadLocation(f.zone)
+	if err != nil {
+		return usageError{fmt.Errorf("segue fit: --zone: got %q, want a time zone such as Europe/London", f.zone)}
+	}
 	base := models.Default()
 	if f.base != "" {
-		var err error
 		if base, err = readModels(f.base); err != nil {
 			return err
 		}
 	}
-	past := customer.NewPast(base)
-	fold := f.foldEvents
-	if f.orders != "" {
-		fold = f.foldOrders
-	}
-	n, err := fold(past, in, until)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(progress, "%s folded; fitting\n", counted(n, "event", "events"))
-	set, said, err := past.Fit(f.id, until)
+	happened, said, err := f.read(in)
 	if err != nil {
 		return err
 	}
 	for _, line := range said {
 		fmt.Fprintln(progress, line)
+	}
+	happened.before(until)
+	past := customer.NewPast(base, customer.Plan{Events: len(happened.events), Hold: happened.hold(until), Zone: zone})
+	if err := happened.fold(past, progress); err != nil {
+		return fmt.Errorf("fit: %w", err)
+	}
+	set, err := past.Fit(f.id, until, func(line string) { fmt.Fprintln(progress, line) })
+	if err != nil {
+		return err
 	}
 	if f.out == "-" {
 		_, err = out.Write(set.YAML())
@@ -106,50 +113,88 @@ func (f *fitting) run(in io.Reader, out, progress io.Writer) error {
 	return err
 }
 
-// foldOrders makes an event of each order; money back is none.
-func (f *fitting) foldOrders(past *customer.Past, in io.Reader, until int64) (n int, err error) {
-	f.columns.orders = f.orders
-	orders, err := f.columns.read(in)
-	if err != nil {
-		return 0, err
+// read reads what happened, and says what was left out of it.
+func (f *fitting) read(in io.Reader) (*storeHistory, []string, error) {
+	if f.orders != "" {
+		return f.columns.read(f.orders, in)
 	}
-	slices.SortStableFunc(orders, func(a, b history.Order) int { return a.At.Compare(b.At) })
-	for _, o := range orders {
-		year, month, day := o.At.Date() // as the file's own calendar has it
-		clock := o.At.Sub(time.Date(year, month, day, 0, 0, 0, 0, o.At.Location()))
-		at := time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Add(max(0, min(clock, 24*time.Hour-1))).UnixMilli()
-		if o.Amount < 0 || at <= 0 || until != 0 && at > until {
-			continue
-		}
-		n++
-		past.Event(o.Customer, at, &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{TotalMicros: int64(o.Amount * 1e6), Free: o.Amount == 0}}})
-	}
-	return n, nil
+	h, err := readEvents(f.events, in)
+	return h, nil, err
 }
 
-func (f *fitting) foldEvents(past *customer.Past, in io.Reader, until int64) (n int, err error) {
-	if f.events != "-" {
-		file, err := os.Open(f.events)
+// storeHistory is what happened to a store, in order of time.
+type storeHistory struct{ events []storeEvent }
+
+type storeEvent struct {
+	at    int64
+	key   string
+	event *schemas.Event
+}
+
+func (h *storeHistory) sort() {
+	slices.SortStableFunc(h.events, func(a, b storeEvent) int { return cmp.Compare(a.at, b.at) })
+}
+
+// before leaves what happened later than until out; 0: nothing did.
+func (h *storeHistory) before(until int64) {
+	if until != 0 {
+		h.events = slices.DeleteFunc(h.events, func(e storeEvent) bool { return e.at > until })
+	}
+}
+
+// hold is when three quarters of the time have passed.
+func (h *storeHistory) hold(until int64) int64 {
+	if len(h.events) == 0 {
+		return 0
+	}
+	from, to := h.events[0].at, max(until, h.events[len(h.events)-1].at)
+	return from + (to-from)/4*3
+}
+
+// fold shows how far it is.
+func (h *storeHistory) fold(past *customer.Past, out io.Writer) error {
+	p := newProgress(out)
+	defer p.end()
+	for i, e := range h.events {
+		if err := past.Event(e.key, e.at, e.event); err != nil {
+			return err
+		}
+		if i%256 == 0 {
+			p.show(func() string { return fmt.Sprintf("folded %d of %s", i, counted(len(h.events), "event", "events")) })
+		}
+	}
+	p.end()
+	fmt.Fprintf(out, "%s folded; fitting\n", counted(len(h.events), "event", "events"))
+	return nil
+}
+
+// readEvents reads events as segue replay takes them. What came in late stands where
+// it happened.
+func readEvents(path string, in io.Reader) (*storeHistory, error) {
+	if path != "-" {
+		file, err := os.Open(path)
 		if err != nil {
-			return 0, fmt.Errorf("fit: %w", err)
+			return nil, err
 		}
 		defer file.Close()
 		in = file
 	}
-	records, _, err := readReplayed(in)
+	records, _, err := readReplayed(in, true)
 	if err != nil {
-		return 0, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	h := new(storeHistory)
 	for _, r := range records {
-		if until != 0 && r.at > until {
-			break
-		}
 		e := new(schemas.Event)
 		if err := schemas.Decode(r.value, e); err != nil {
-			return 0, fmt.Errorf("fold an event of %q: %w", r.key, err)
+			return nil, fmt.Errorf("%s: event of %q: %w", path, r.key, err)
 		}
-		n++
-		past.Event(r.key, r.at, e)
+		at := r.at
+		if occurred := schemas.Millis(e.GetOccurredAt()); occurred > 0 && at-occurred > schemas.LateAfter {
+			at = occurred
+		}
+		h.events = append(h.events, storeEvent{at, r.key, e})
 	}
-	return n, nil
+	h.sort()
+	return h, nil
 }

@@ -140,7 +140,7 @@ func describeModels(out io.Writer, s *models.Set) error {
   ranks     %s
   tiers     %s
   products  that follow others: %d
-`, s.Version, strings.TrimSpace(s.About), s.Churn.Purchases.R, s.Churn.Purchases.AlphaDays, s.Churn.Purchases.S, s.Churn.Purchases.BetaDays,
+`, s.Version, strings.ReplaceAll(strings.TrimSpace(s.About), "\n", "\n            "), s.Churn.Purchases.R, s.Churn.Purchases.AlphaDays, s.Churn.Purchases.S, s.Churn.Purchases.BetaDays,
 		s.Value.P, s.Value.Q, s.Value.V, s.Value.HorizonDays, ranks, tiers, len(s.Next))
 	return err
 }

@@ -173,7 +173,7 @@ func sent(d *schemas.Delivery) *schemas.Event {
 }
 
 func (e *replayEngine) replay(ctx context.Context, in io.Reader, until time.Time) error {
-	records, skips, err := readReplayed(in)
+	records, skips, err := readReplayed(in, false)
 	if err != nil {
 		return err
 	}
@@ -237,8 +237,9 @@ func (e *replayEngine) feedBack(ctx context.Context) error {
 }
 
 // readReplayed returns the records of in by their time, but those that the
-// station skips; and which wake-ups it does.
-func readReplayed(in io.Reader) (records, skips []replayed, err error) {
+// station skips; and which wake-ups it does. outcomes says that what became of mails
+// is wanted.
+func readReplayed(in io.Reader, outcomes bool) (records, skips []replayed, err error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 4<<20)
 	for n := 1; lines.Scan(); n++ {
@@ -246,7 +247,7 @@ func readReplayed(in io.Reader) (records, skips []replayed, err error) {
 		if len(line) == 0 {
 			continue
 		}
-		more, err := replayedOf(line)
+		more, err := replayedOf(line, outcomes)
 		if err != nil {
 			return nil, nil, fmt.Errorf("line %d: %w", n, err)
 		}
@@ -275,7 +276,7 @@ func readReplayed(in io.Reader) (records, skips []replayed, err error) {
 
 // replayedOf reads a line: a record that was tailed, a call of Segment's spec,
 // or an event of Segue.
-func replayedOf(line []byte) ([]replayed, error) {
+func replayedOf(line []byte, outcomes bool) ([]replayed, error) {
 	var outer map[string]json.RawMessage
 	if err := json.Unmarshal(line, &outer); err != nil {
 		return nil, fmt.Errorf("got %.40q, want a JSON object: %w", line, err)
@@ -312,7 +313,7 @@ func replayedOf(line []byte) ([]replayed, error) {
 			records = append(records, replayed{value: schemas.Encode(event), from: from})
 			continue
 		}
-		if event.IsControl() || event.GetOutcome() != nil || event.GetMerge() != nil {
+		if event.IsControl() || event.GetOutcome() != nil && !outcomes || event.GetMerge() != nil {
 			continue
 		}
 		r := replayed{

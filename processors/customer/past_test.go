@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"segue/processors/customer/score"
 	"segue/schemas"
 	"segue/schemas/models"
+	"segue/schemas/playbook"
 )
 
 // CDNOW's orders up to the end of September 1997 give the published parameters
@@ -45,11 +47,13 @@ func TestFitOfCDNOW(t *testing.T) {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b bought) int { return cmp.Compare(a.at, b.at) })
-	h := NewPast(models.Default())
+	h := NewPast(models.Default(), Plan{})
 	for _, x := range all {
-		h.Event(x.who, x.at, &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{TotalMicros: x.micros, Free: x.micros == 0}}})
+		if err := h.Event(x.who, x.at, &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{TotalMicros: x.micros, Free: x.micros == 0}}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	set, _, err := h.Fit("cdnow", 0)
+	set, err := h.Fit("cdnow", 0, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +71,7 @@ func TestFitOfCDNOW(t *testing.T) {
 func TestFitOfAStoresPast(t *testing.T) {
 	fit := func() *models.Set {
 		r := rand.New(rand.NewPCG(3, 4))
-		h := NewPast(models.Default())
+		h := NewPast(models.Default(), Plan{Events: 20_000, Hold: monday + 150*day})
 		w := &world{t: t}
 		for d := range int64(200) {
 			for c := range 60 {
@@ -85,15 +89,18 @@ func TestFitOfAStoresPast(t *testing.T) {
 				for i, what := range does {
 					_, e := w.event(fmt.Sprintf("c%d %s", c, what), at+int64(i)*minute/6)
 					e.Id, e.OccurredAt = fmt.Sprint(d, c, i), nil
-					h.Event(fmt.Sprint("c", c), at+int64(i)*minute/6, e)
+					if err := h.Event(fmt.Sprint("c", c), at+int64(i)*minute/6, e); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 		}
-		set, said, err := h.Fit("fitted", 0)
+		var said []string
+		set, err := h.Fit("fitted", 0, func(line string) { said = append(said, line) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, model := range []string{"churn: Pareto/NBD", "value: Gamma-Gamma", "churn.site: the rate", "propensity.day: of", "propensity.week: of", "price: low"} {
+		for _, model := range []string{"churn: Pareto/NBD", "value: Gamma-Gamma", "churn.site (days with a visit): fitted", "propensity.day: of", "propensity.week: of", "price: as before, most", "held out: of", "held out: propensity.week ranks", "as before, since no history"} {
 			if !strings.Contains(strings.Join(said, "\n"), model) {
 				t.Errorf("said\n%s\nwant %q", strings.Join(said, "\n"), model)
 			}
@@ -104,10 +111,127 @@ func TestFitOfAStoresPast(t *testing.T) {
 	if again := fit(); !bytes.Equal(set.YAML(), again.YAML()) {
 		t.Errorf("fitted twice, to\n%s\nand\n%s", set.YAML(), again.YAML())
 	}
-	if w := set.Propensity.Week.Weights; w["cart"]+w["cart_kept"] <= 0 || len(set.Value.Ranks) != 99 {
-		t.Errorf("weights %v, ranks: %d, want a cart to tell of an order", w, len(set.Value.Ranks))
+	if w := set.Propensity.Week.Weights; w["views_again"]+w["cart"]+w["cart_kept"] <= 1 || len(set.Value.Ranks) != 99 {
+		t.Errorf("weights %v, ranks: %d, want a second look and a cart to tell of an order", w, len(set.Value.Ranks))
 	}
 	if set.Churn.Purchases == models.Default().Churn.Purchases || set.ID != "fitted" || !strings.Contains(set.About, "Fitted to") {
 		t.Errorf("models %+v", set)
+	}
+}
+
+// Whatever a store's past is, what is fitted to it is finite and holds; without an
+// order nothing is.
+func TestFitOfLittle(t *testing.T) {
+	type buys struct {
+		who    string
+		day    int64
+		amount int64
+		sku    string
+	}
+	of := func(n int, f func(i int) buys) (all []buys) {
+		for i := range n {
+			all = append(all, f(i))
+		}
+		return all
+	}
+	for name, all := range map[string][]buys{
+		"one order":              {{"a", 0, 10, "mug"}},
+		"one free order":         {{"a", 0, 0, ""}},
+		"one customer":           of(40, func(i int) buys { return buys{"a", int64(7 * i), 10, "mug"} }),
+		"one order each":         of(40, func(i int) buys { return buys{fmt.Sprint(i), int64(i), int64(i), "mug"} }),
+		"all on one day":         of(40, func(i int) buys { return buys{fmt.Sprint(i % 20), 0, 10, "mug"} }),
+		"all the same":           of(400, func(i int) buys { return buys{fmt.Sprint(i % 20), int64(i / 20), 10, "mug"} }),
+		"great and small":        of(60, func(i int) buys { return buys{fmt.Sprint(i % 7), int64(i), 1 + int64(i%2)*900_000_000_000, "mug"} }),
+		"once each, and another": append(of(40, func(i int) buys { return buys{fmt.Sprint(i), 0, 10, "mug"} }), buys{"0", 300, 10, "jug"}),
+	} {
+		slices.SortStableFunc(all, func(a, b buys) int { return cmp.Compare(a.day, b.day) })
+		for _, hold := range []int64{0, monday + day/2, monday + 20*day} {
+			h := NewPast(models.Default(), Plan{Hold: hold})
+			for _, x := range all {
+				o := &schemas.Order{TotalMicros: x.amount * 1e6, Free: x.amount == 0}
+				if x.sku != "" {
+					o.Products = []*schemas.Product{{Id: x.sku, PriceMicros: o.TotalMicros}}
+				}
+				if err := h.Event(x.who, monday+x.day*day, &schemas.Event{Body: &schemas.Event_Order{Order: o}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set, err := h.Fit("little", 0, func(string) {})
+			if err != nil { // Parse names what is no number, or out of bounds
+				t.Errorf("%s, held out from %d: %v", name, hold, err)
+				continue
+			}
+			var r score.Reader
+			for _, c := range h.known() {
+				for _, at := range []int64{h.to, h.to + 400*day} {
+					r.Of(set, c.Profile, time.UTC)
+					for _, s := range []playbook.Score{playbook.Churn, playbook.Propensity, playbook.ValueRank, playbook.Engagement} {
+						if v, _ := r.At(s, at); v < 0 || v > 1e6 {
+							t.Errorf("%s: %v of %s = %d, want 0 to 1,000,000", name, s, c.Customer, v)
+						}
+					}
+				}
+			}
+		}
+	}
+	h := NewPast(models.Default(), Plan{Hold: monday})
+	if err := h.Event("a", monday+day, &schemas.Event{Body: &schemas.Event_Visit{Visit: &schemas.Visit{}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Fit("none", 0, func(string) {}); !errors.Is(err, errNoOrder) {
+		t.Errorf("without an order: %v, want %v", err, errNoOrder)
+	}
+}
+
+// Products that are bought together lead from one to the other, what is always
+// bought does not, and as many are kept as a set may hold.
+func TestFitOfProducts(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	h := NewPast(models.Default(), Plan{Hold: monday + 200*day})
+	for i := range 900 {
+		products := []*schemas.Product{{Id: "bag", PriceMicros: 1e6}, {Id: fmt.Sprint("tea", i%3), PriceMicros: int64(5+i%3) * 1e6}}
+		if r.Float64() < .5 {
+			products = append(products, &schemas.Product{Id: fmt.Sprint("pot", i%3), PriceMicros: 20e6})
+		}
+		e := &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{Products: products}}}
+		if err := h.Event(fmt.Sprint(i%180), monday+int64(i/3)*day, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said []string
+	set, err := h.Fit("fitted", 0, func(line string) { said = append(said, line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := map[string]string{}
+	for _, p := range set.Next {
+		next[p.After+" "+p.Buy] = fmt.Sprint(p.Chance > .2 && p.Chance < .5)
+		if p.After == "bag" || p.Buy == "bag" {
+			t.Errorf("%+v: everybody has a bag", p)
+		}
+	}
+	if next["tea1 pot1"] != "true" || next["tea1 pot2"] != "" {
+		t.Errorf("pairs %+v, want pot1 with tea1, and not pot2", set.Next)
+	}
+	if set.Price.Low != 1 || set.Price.Premium != 7 { // 2 of 5 things are bags, 2 are tea
+		t.Errorf("price %+v, want low below 1 and premium from 7", set.Price)
+	}
+	if !strings.Contains(strings.Join(said, "\n"), "held out: next_product was in") {
+		t.Errorf("said\n%s\nwant what the pairs were worth", strings.Join(said, "\n"))
+	}
+}
+
+// What would not fit is left out, the weakest first.
+func TestFittedSetsAreNotTooLarge(t *testing.T) {
+	s := *models.Default()
+	for i := range 10_000 {
+		s.Next = append(s.Next, models.Pair{After: fmt.Sprintf("%0200d", 9999-i), Buy: "b", Chance: .5})
+	}
+	set, err := asWritten(&s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(set.Next); n < 2000 || n > 5000 || set.Next[n-1].After != fmt.Sprintf("%0200d", 9999) || len(set.YAML()) > models.MaxSize {
+		t.Errorf("%d pairs up to %s in %d bytes, want the first of them", n, set.Next[n-1].After, len(set.YAML()))
 	}
 }

@@ -33,7 +33,7 @@ type Set struct {
 	Propensity Propensity `yaml:"propensity"`
 	Engagement Engagement `yaml:"engagement"`
 	Price      Price      `yaml:"price"`
-	// Next are the products that are bought after others, by After.
+	// Next are the products that are bought with others, by After.
 	Next []Pair `yaml:"next,omitempty"`
 
 	Version string `yaml:"-"` // id@hash of the yaml
@@ -130,7 +130,8 @@ type Price struct {
 	Weight      float64 `yaml:"weight"`
 }
 
-// Pair is a product that is bought after another, by Chance of who buys that.
+// Pair is a product that goes with another: beside that, one that is bought is this
+// with Chance.
 type Pair struct {
 	After  string  `yaml:"after"`
 	Buy    string  `yaml:"buy"`
@@ -149,13 +150,17 @@ var Default = sync.OnceValue(func() *Set {
 	return s
 })
 
-// maxSize bounds a set: it travels as one record.
-const maxSize = 900 << 10
+// MaxSize bounds a set, in bytes as it is written: it travels as one record.
+const MaxSize = 900 << 10
+
+// MaxPairs is how many products that follow others a fit takes; they are most of a
+// set.
+const MaxPairs = 10_000
 
 // Parse reads a set. Everything that is wrong is in the error.
 func Parse(name string, text []byte) (*Set, error) {
-	if len(text) > maxSize {
-		return nil, fmt.Errorf("%s: got %d bytes, want at most %d", name, len(text), maxSize)
+	if len(text) > MaxSize {
+		return nil, fmt.Errorf("%s: got %d bytes, want at most %d", name, len(text), MaxSize)
 	}
 	s := &Set{yaml: bytes.Clone(text)}
 	if err := strict.Unmarshal(name, text, s); err != nil {

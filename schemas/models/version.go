@@ -25,7 +25,7 @@ func (s *Set) YAML() []byte { return s.yaml }
 
 // Write writes the set for Parse, as people can read and edit it.
 func (s *Set) Write() ([]byte, error) {
-	text, err := yaml.Marshal(s)
+	text, err := yaml.MarshalWithOptions(s, yaml.UseLiteralStyleIfMultiline(true))
 	if err != nil {
 		return nil, fmt.Errorf("write models: %w", err)
 	}
