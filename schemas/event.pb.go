@@ -1028,7 +1028,11 @@ type Order struct {
 	TotalMicros int64      `protobuf:"varint,4,opt,name=total_micros,json=totalMicros,proto3" json:"total_micros,omitempty"`
 	Products    []*Product `protobuf:"bytes,5,rep,name=products,proto3" json:"products,omitempty"`
 	// Nothing was paid: total_micros is 0 and means it.
-	Free          bool `protobuf:"varint,6,opt,name=free,proto3" json:"free,omitempty"`
+	Free bool `protobuf:"varint,6,opt,name=free,proto3" json:"free,omitempty"`
+	// What was taken off its price, by a sale or a coupon. 0: nothing was.
+	DiscountMicros int64 `protobuf:"varint,7,opt,name=discount_micros,json=discountMicros,proto3" json:"discount_micros,omitempty"`
+	// The coupon that was redeemed, if any.
+	Coupon        string `protobuf:"bytes,8,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1103,6 +1107,20 @@ func (x *Order) GetFree() bool {
 		return x.Free
 	}
 	return false
+}
+
+func (x *Order) GetDiscountMicros() int64 {
+	if x != nil {
+		return x.DiscountMicros
+	}
+	return 0
+}
+
+func (x *Order) GetCoupon() string {
+	if x != nil {
+		return x.Coupon
+	}
+	return ""
 }
 
 // OrderCancelled is a cancellation or a refund, whole or in part.
@@ -1526,9 +1544,11 @@ func (x *Rejection) GetAddress() string {
 
 // Named is any other event: it passes and counts.
 type Named struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Properties    map[string]string      `protobuf:"bytes,2,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Name       string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Properties map[string]string      `protobuf:"bytes,2,rep,name=properties,proto3" json:"properties,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// A list was put in the order of prices, the lowest first.
+	CheapestFirst bool `protobuf:"varint,3,opt,name=cheapest_first,json=cheapestFirst,proto3" json:"cheapest_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1575,6 +1595,13 @@ func (x *Named) GetProperties() map[string]string {
 		return x.Properties
 	}
 	return nil
+}
+
+func (x *Named) GetCheapestFirst() bool {
+	if x != nil {
+		return x.CheapestFirst
+	}
+	return false
 }
 
 // Link makes the profile under its key a redirect to known: that of an anonymous
@@ -1835,14 +1862,16 @@ const file_event_proto_rawDesc = "" +
 	"\x05ADDED\x10\x01\x12\v\n" +
 	"\aREMOVED\x10\x02\x12\f\n" +
 	"\bREPLACED\x10\x03\x12\f\n" +
-	"\bCHECKOUT\x10\x04\"\xbd\x01\n" +
+	"\bCHECKOUT\x10\x04\"\xfe\x01\n" +
 	"\x05Order\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x17\n" +
 	"\acart_id\x18\x02 \x01(\tR\x06cartId\x12\x1a\n" +
 	"\bcurrency\x18\x03 \x01(\tR\bcurrency\x12!\n" +
 	"\ftotal_micros\x18\x04 \x01(\x03R\vtotalMicros\x12-\n" +
 	"\bproducts\x18\x05 \x03(\v2\x11.segue.v1.ProductR\bproducts\x12\x12\n" +
-	"\x04free\x18\x06 \x01(\bR\x04free\"j\n" +
+	"\x04free\x18\x06 \x01(\bR\x04free\x12'\n" +
+	"\x0fdiscount_micros\x18\a \x01(\x03R\x0ediscountMicros\x12\x16\n" +
+	"\x06coupon\x18\b \x01(\tR\x06coupon\"j\n" +
 	"\x0eOrderCancelled\x12\x19\n" +
 	"\border_id\x18\x01 \x01(\tR\aorderId\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12!\n" +
@@ -1891,12 +1920,13 @@ const file_event_proto_rawDesc = "" +
 	"\v_pause_days\"9\n" +
 	"\tRejection\x12\x12\n" +
 	"\x04spam\x18\x01 \x01(\bR\x04spam\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x9b\x01\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\xc2\x01\n" +
 	"\x05Named\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12?\n" +
 	"\n" +
 	"properties\x18\x02 \x03(\v2\x1f.segue.v1.Named.PropertiesEntryR\n" +
-	"properties\x1a=\n" +
+	"properties\x12%\n" +
+	"\x0echeapest_first\x18\x03 \x01(\bR\rcheapestFirst\x1a=\n" +
 	"\x0fPropertiesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"6\n" +

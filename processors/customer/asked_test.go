@@ -17,7 +17,7 @@ import (
 
 // asking has every name that a segment can ask about.
 var asking = []string{
-	"orders.count >= 2", "views.count > visits.count", "visits.count >= 3", "sent.count >= 2", "opened.count >= 2", "clicked.count >= 2", "tickets.count >= 2",
+	"orders.count >= 2", "orders.discounted >= 1", "views.count > visits.count", "visits.count >= 3", "sent.count >= 2", "opened.count >= 2", "clicked.count >= 2", "tickets.count >= 2",
 	"tickets.open >= 1", "carts.open >= 1", "orders.value >= money(20)",
 	"since(first.seen) > minutes(20)", "since(first.order) > minutes(5)", "since(last.seen) > minutes(10)", "since(last.order) < minutes(30)",
 	"since(last.view) > minutes(3)", "since(last.visit) <= minutes(4)", "since(last.sent) > minutes(5)", "since(last.open) < minutes(6)",
@@ -77,7 +77,7 @@ func drawn(t *rapid.T) *schemas.Event {
 		{Body: &schemas.Event_Visit{Visit: &schemas.Visit{}}},
 		{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_ADDED, Product: product}}},
 		{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_REMOVED, Product: product}}},
-		{Body: &schemas.Event_Order{Order: &schemas.Order{OrderId: product.Id, Currency: "GBP", Products: []*schemas.Product{product}}}},
+		{Body: &schemas.Event_Order{Order: &schemas.Order{OrderId: product.Id, Currency: "GBP", Products: []*schemas.Product{product}, DiscountMicros: product.PriceMicros % 2e6}}},
 		{Body: &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: product.Id, Currency: "GBP"}}},
 		{Body: &schemas.Event_Ticket{Ticket: &schemas.Ticket{TicketId: product.Id, Closed: yes}}},
 		{Body: &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: kind}}},

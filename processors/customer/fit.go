@@ -106,6 +106,7 @@ func (h *Past) learn(until int64, tell func(string, ...any)) (*models.Set, int, 
 		tell("propensity: as before, nothing is known but orders")
 	}
 	h.fitPrice(&s, tell)
+	h.fitSensitivity(&s, all, tell)
 	h.fitPairs(&s, tell)
 	s.Value.Ranks = h.ranks(&s, all, until)
 	tell("value.ranks: of %d customers", len(all))
@@ -303,6 +304,26 @@ func (h *Past) fitPrice(s *models.Set, tell func(string, ...any)) {
 	}
 	s.Price.Low, s.Price.Premium = low, premium
 	tell("price: low below %v, premium from %v, the quarters of %d things bought", low, premium, len(prices))
+}
+
+// fitSensitivity learns what share of all that was done was done for the price. A
+// history without any discount is taken for one that does not tell of them.
+func (h *Past) fitSensitivity(s *models.Set, all []*past, tell func(string, ...any)) {
+	if !slices.ContainsFunc(all, func(c *past) bool { return c.Orders.Discounted > 0 }) {
+		s.Price.Order = 0
+	}
+	var by, of float64
+	for _, c := range all {
+		h.read(s, c)
+		x, most := h.reader.Sensitive()
+		by, of = by+x, of+most
+	}
+	if of == 0 {
+		tell("price_sensitivity: as before, neither discounts nor prices are known")
+		return
+	}
+	s.Price.Sensitivity = max(.01, min(by/of, .99))
+	tell("price_sensitivity: usually %.2f", s.Price.Sensitivity)
 }
 
 // perProduct of those that go with a product are kept: nobody is offered more.

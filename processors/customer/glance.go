@@ -208,6 +208,10 @@ func readOrder(b []byte, o *schemas.Order) bool {
 			ok = f.message() && addProduct(f.bytes, &o.Products)
 		case 6:
 			o.Free, ok = f.value != 0, f.varint()
+		case 7:
+			o.DiscountMicros, ok = int64(f.value), f.varint()
+		case 8:
+			ok = f.string(&o.Coupon)
 		default:
 			ok = false
 		}
@@ -275,6 +279,8 @@ func readNamed(b []byte, n *schemas.Named) bool {
 			ok = f.string(&n.Name)
 		case 2: // properties
 			ok = f.message() && readProperty(f.bytes)
+		case 3:
+			n.CheapestFirst, ok = f.value != 0, f.varint()
 		default:
 			ok = false
 		}

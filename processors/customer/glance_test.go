@@ -54,6 +54,7 @@ func glanced() []*schemas.Event {
 		filled(m.Get(m.WhichOneof(m.Descriptor().Oneofs().ByName("body"))).Message())
 	}
 	return append(all, &schemas.Event{Id: "x", Body: &schemas.Event_View{View: &schemas.View{Category: "mugs"}}},
+		&schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{DiscountMicros: 1}}}, &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{Coupon: "SPRING"}}},
 		&schemas.Event{Body: &schemas.Event_Cart{Cart: &schemas.CartChange{Change: schemas.CartChange_REPLACED, Products: []*schemas.Product{{Id: "mug"}, {Id: "jug"}}}}},
 		&schemas.Event{Body: &schemas.Event_Engagement{Engagement: &schemas.Engagement{Kind: schemas.Engagement_CLICKED}}})
 }

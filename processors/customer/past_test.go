@@ -114,6 +114,9 @@ func TestFitOfAStoresPast(t *testing.T) {
 	if w := set.Propensity.Week.Weights; w["views_again"]+w["cart"]+w["cart_kept"] <= 1 || len(set.Value.Ranks) != 99 {
 		t.Errorf("weights %v, ranks: %d, want a second look and a cart to tell of an order", w, len(set.Value.Ranks))
 	}
+	if set.Price.Order != 0 || set.Price.Sensitivity != models.Default().Price.Sensitivity {
+		t.Errorf("price %+v of a history without discounts, want orders to weigh nothing, and the rest as before", set.Price)
+	}
 	if set.Churn.Purchases == models.Default().Churn.Purchases || set.ID != "fitted" || !strings.Contains(set.About, "Fitted to") {
 		t.Errorf("models %+v", set)
 	}
@@ -193,7 +196,11 @@ func TestFitOfProducts(t *testing.T) {
 		if r.Float64() < .5 {
 			products = append(products, &schemas.Product{Id: fmt.Sprint("pot", i%3), PriceMicros: 20e6})
 		}
-		e := &schemas.Event{Body: &schemas.Event_Order{Order: &schemas.Order{Products: products}}}
+		order := &schemas.Order{Products: products}
+		if i%4 == 0 {
+			order.Coupon = "SPRING"
+		}
+		e := &schemas.Event{Body: &schemas.Event_Order{Order: order}}
 		if err := h.Event(fmt.Sprint(i%180), monday+int64(i/3)*day, e); err != nil {
 			t.Fatal(err)
 		}
@@ -215,6 +222,9 @@ func TestFitOfProducts(t *testing.T) {
 	}
 	if set.Price.Low != 1 || set.Price.Premium != 7 { // 2 of 5 things are bags, 2 are tea
 		t.Errorf("price %+v, want low below 1 and premium from 7", set.Price)
+	}
+	if x := set.Price; x.Order != models.Default().Price.Order || math.Abs(x.Sensitivity-.25) > .005 {
+		t.Errorf("price %+v, want a quarter to be bought by the price", x)
 	}
 	if !strings.Contains(strings.Join(said, "\n"), "held out: next_product was in") {
 		t.Errorf("said\n%s\nwant what the pairs were worth", strings.Join(said, "\n"))

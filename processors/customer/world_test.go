@@ -393,7 +393,7 @@ func (w *world) event(line string, now int64) (key string, e *schemas.Event) {
 		e.Body = cart(schemas.CartChange_CHECKOUT)
 	case "order":
 		e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: args["order"], CartId: args["cart"], Currency: currency, TotalMicros: micros(w.t, args["total"]),
-			Free: args["total"] == "0", Products: ordered(product)}}
+			Free: args["total"] == "0", Products: ordered(product), Coupon: args["coupon"]}}
 	case "order_cancelled":
 		e.Body = &schemas.Event_OrderCancelled{OrderCancelled: &schemas.OrderCancelled{OrderId: args["order"], Currency: currency, TotalMicros: micros(w.t, args["total"])}}
 	case "named":

@@ -125,9 +125,10 @@ type Price struct {
 	Low     float64 `yaml:"low"`
 	Premium float64 `yaml:"premium"`
 	// Sensitivity of those of whom little is known, which weighs as much as so many
-	// orders or views.
+	// looks at a product, as an order does; 0: orders do not tell of discounts.
 	Sensitivity float64 `yaml:"sensitivity"`
 	Weight      float64 `yaml:"weight"`
+	Order       float64 `yaml:"order"`
 }
 
 // Pair is a product that goes with another: beside that, one that is bought is this
@@ -220,6 +221,9 @@ func (s *Set) check(name string) error {
 	}
 	between("price.sensitivity", s.Price.Sensitivity, 0, 1)
 	between("price.weight", s.Price.Weight, 0, most)
+	if !(s.Price.Order >= 0 && s.Price.Order < most) {
+		fail("price.order", fmt.Sprint(s.Price.Order), fmt.Sprintf("a number from 0 to %v", most))
+	}
 	for i, x := range s.Next {
 		if x.After == "" || x.Buy == "" || !(x.Chance > 0 && x.Chance <= 1) {
 			fail(fmt.Sprintf("next[%d]", i), fmt.Sprintf("%+v", x), "two products, and a chance up to 1")

@@ -38,6 +38,7 @@ func said(name string, of func(*profile.Profile) string) variable {
 // variables are all names without arguments.
 var variables = slices.Concat(scored(), ofProduct, []variable{
 	tallied("orders.count", ofOrders, func(p *profile.Profile) *profile.Tally { return &p.Orders.Tally }),
+	{name: "orders.discounted", kind: number, of: ofOrders, read: func(f Facts) (value, int64) { return value{n: f.Profile.Orders.Discounted}, 0 }},
 	tallied("views.count", ofViews, func(p *profile.Profile) *profile.Tally { return &p.Views.Tally }),
 	tallied("visits.count", ofVisits, func(p *profile.Profile) *profile.Tally { return &p.Visits }),
 	tallied("sent.count", ofSent, func(p *profile.Profile) *profile.Tally { return &p.Sent }),

@@ -12,7 +12,7 @@ import (
 // format is the first byte of an encoded profile. A field that is added later
 // comes last in its list, behind a check of the format that first had it, so
 // that every profile ever written decodes (testdata).
-const format = 3
+const format = 4
 
 // ErrCorrupt is what Decode returns for bytes that Encode never wrote.
 var ErrCorrupt = errors.New("corrupt profile")
@@ -138,6 +138,9 @@ func (c *coder) profile(p *Profile) {
 		c.text(&o.Currency)
 		c.flag(&o.Cancelled)
 		c.items(&o.Items)
+		if c.format >= 4 {
+			c.flag(&o.Discounted)
+		}
 	}
 	for i := range lists(c, &p.Carts) {
 		k := &p.Carts[i]
@@ -174,6 +177,9 @@ func (c *coder) profile(p *Profile) {
 	for i := range list(c, &p.Named) {
 		c.text(&p.Named[i].Name)
 		c.instant(&p.Named[i].At)
+		if c.format >= 4 {
+			c.flag(&p.Named[i].CheapestFirst)
+		}
 	}
 
 	for i := range list(c, &p.Segments) {
@@ -244,6 +250,9 @@ func (c *coder) profile(p *Profile) {
 	} else {
 		p.Known = len(p.Names) > 0 || p.Email != "" && !isUUID(p.Customer)
 		p.RedirectTrusted = p.RedirectTo != "" // what was one stays one
+	}
+	if c.format >= 4 {
+		c.number(&p.Orders.Discounted)
 	}
 }
 

@@ -177,6 +177,7 @@ type Orders struct {
 	Tally
 	ValueMicros int64
 	Currency    string
+	Discounted  int64   // of Count, how many had a discount
 	Recent      []Order // the last MaxOrders, oldest first
 }
 
@@ -188,6 +189,7 @@ type Order struct {
 	Currency    string // when it is another than that of the sums; else ""
 	Items       []Item
 	Cancelled   bool
+	Discounted  bool // something was taken off its price
 }
 
 // Counts is what the order adds to sums.
@@ -196,6 +198,14 @@ func (o *Order) Counts() int64 {
 		return 0
 	}
 	return o.ValueMicros
+}
+
+// Discount is what the order adds to Orders.Discounted.
+func (o *Order) Discount() int64 {
+	if o.Cancelled || !o.Discounted {
+		return 0
+	}
+	return 1
 }
 
 // Item is a product in a cart or an order.
@@ -251,6 +261,8 @@ type Tickets struct {
 type Named struct {
 	Name string
 	At   int64
+	// CheapestFirst: a list was put in the order of prices.
+	CheapestFirst bool
 }
 
 // Membership is a segment that the customer is in.

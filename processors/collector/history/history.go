@@ -62,6 +62,8 @@ var Kinds = []Kind{
 			{Name: "ordered_at", Needed: true, time: true, Holds: "when, with its zone: 2026-03-29T12:00:00Z"},
 			{Name: "currency", Holds: "of ISO 4217, such as EUR"},
 			{Name: "total", Holds: "what was paid, such as 12.50; else the sum of products"},
+			{Name: "discount", Holds: "what was taken off the price, such as 2.50"},
+			{Name: "coupon", Holds: "that was redeemed"},
 			{Name: "cancelled_at", time: true, Holds: "when it was cancelled, if it was"},
 			{Name: "product_id", Holds: "what was bought; also name, category, price, quantity"},
 			{Name: "name"}, {Name: "category"}, {Name: "price"}, {Name: "quantity"},
@@ -120,7 +122,7 @@ func orderCalls(r row) []call {
 		products = []any{}
 	}
 	calls := []call{track("ordered_at", "Order Completed", r, map[string]any{
-		"order_id": r["order_id"], "total": r["total"], "currency": r["currency"], "products": products})}
+		"order_id": r["order_id"], "total": r["total"], "currency": r["currency"], "discount": r["discount"], "coupon": r["coupon"], "products": products})}
 	if r["cancelled_at"] != nil {
 		calls = append(calls, track("cancelled_at", "Order Cancelled", r, map[string]any{"order_id": r["order_id"]}))
 	}

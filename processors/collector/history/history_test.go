@@ -91,6 +91,10 @@ func TestOrders(t *testing.T) {
 		"bob,o2,2026-01-05 10:00:00 +0000,GBP,9.99,,,,2026-01-06T10:00:00Z,\r\n" +
 		"bob,o3,2026-03-02T09:14:00Z,,,pin,5,,,\r\n"
 	got, unused := entries(t, "orders", csv)
+	reduced, _ := entries(t, "orders", "customer,order_id,ordered_at,total,discount,coupon\nada,o1,2025-12-24T18:00:00Z,20,2.50,\nada,o2,2025-12-25T18:00:00Z,20,0.00,SPRING\n")
+	check(t, "discounts", told(t, reduced),
+		`2 ada 2025-12-24T18:00:00Z {"order":{"orderId":"o1","totalMicros":"20000000","discountMicros":"2500000"}}`,
+		`3 ada 2025-12-25T18:00:00Z {"order":{"orderId":"o2","totalMicros":"20000000","coupon":"SPRING"}}`)
 	want := []string{
 		`2 ada 2025-12-24T17:00:00Z {"order":{"orderId":"o1","currency":"GBP","totalMicros":"30000000","products":[{"id":"mug","priceMicros":"12500000","quantity":"2"},{"id":"pin","priceMicros":"5000000","quantity":"1"}]}}`,
 		`4 bob 2026-01-05T10:00:00Z {"order":{"orderId":"o2","currency":"GBP","totalMicros":"9990000"}}`,

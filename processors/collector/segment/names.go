@@ -15,7 +15,7 @@ type translate func(c *call, properties fields, e *schemas.Event)
 var translations = map[string]translate{
 	"Products Searched":     byName,
 	"Product List Viewed":   (*call).productListViewed,
-	"Product List Filtered": byName,
+	"Product List Filtered": (*call).productListFiltered,
 
 	"Promotion Viewed":  byName,
 	"Promotion Clicked": byName,

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -216,6 +218,7 @@ func (c *call) ordered(f fields, e *schemas.Event) {
 	total := f.money(amount...)
 	e.Body = &schemas.Event_Order{Order: &schemas.Order{OrderId: f.needed("the order's id", orderID...), CartId: f.id(cartID...),
 		Currency: f.currency(), TotalMicros: total, Free: total == 0 && f.has(amount...), Products: products}}
+	c.discounted(f, e.GetOrder())
 	f.lacks("it closes all that lay in a cart before it", cartID...)
 	f.lacks(usualCurrency, "currency")
 	switch {
@@ -230,6 +233,78 @@ func (c *call) ordered(f fields, e *schemas.Event) {
 	if len(products) == 0 {
 		f.note("products", "nobody knows what was bought")
 	}
+}
+
+// discounted reads what was taken off an order's price; of its products, where the
+// order itself does not say.
+func (c *call) discounted(f fields, o *schemas.Order) {
+	o.DiscountMicros, o.Coupon = f.discount(), f.coupon()
+	said := f.has("discount") || f.has("coupon")
+	list, _ := f.values["products"].([]any)
+	var sum int64
+	for i, x := range list {
+		p := fields{call: c, path: fmt.Sprintf("%s[%d]", f.name("products"), i)}
+		p.values, _ = x.(map[string]any)
+		said = said || p.has("discount") || p.has("coupon")
+		sum = min(sum+p.discount(), maxUnits*microsPerUnit)
+		o.Coupon = cmp.Or(o.Coupon, p.coupon())
+	}
+	o.DiscountMicros = cmp.Or(o.DiscountMicros, sum)
+	if !said {
+		f.note("discount", "it counts as an order at full price")
+	}
+}
+
+// discount reads an amount that was taken off, also one told as what it adds. One
+// that is none is left out: the order counts all the same.
+func (f fields) discount() int64 {
+	_, value := f.first([]string{"discount"})
+	if value == nil {
+		return 0
+	}
+	micros, want := parseMicros(value)
+	if want != "" {
+		f.note("discount", "is no amount, and left out")
+		return 0
+	}
+	return max(micros, -micros)
+}
+
+// coupon reads the one that was redeemed.
+func (f fields) coupon() string {
+	_, value := f.first([]string{"coupon"})
+	said, ok := value.(string)
+	switch {
+	case value == nil || slices.Contains(slips, strings.ToLower(said)):
+		return ""
+	case !ok || len(said) > maxText:
+		f.note("coupon", "is no name of one, and left out")
+		return ""
+	}
+	return said
+}
+
+// productListFiltered passes by its name, and says whether it is in the order of
+// prices.
+func (c *call) productListFiltered(f fields, e *schemas.Event) {
+	e.Body = &schemas.Event_Named{Named: &schemas.Named{Name: c.named, Properties: f.rest(), CheapestFirst: cheapestFirst(f.values["sorts"])}}
+	f.lacks("nobody knows whether the cheapest came first", "sorts")
+}
+
+// rising are how storefronts say that the lowest comes first, squeezed.
+var rising = []string{"asc", "ascending", "lowtohigh", "lowhigh", "lowesttohighest", "lowestfirst", "lowest", "cheapest", "cheapestfirst"}
+
+// cheapestFirst reports whether sorts begins with prices that rise. It is what a
+// shop makes up: whatever is not understood is no such order.
+func cheapestFirst(sorts any) bool {
+	if list, ok := sorts.([]any); ok && len(list) > 0 {
+		sorts = list[0]
+	}
+	of, _ := sorts.(map[string]any)
+	by, _ := of["type"].(string)
+	order, _ := of["value"].(string)
+	by, order = squeeze(by), strings.TrimPrefix(strings.TrimPrefix(squeeze(order), "price"), ":")
+	return strings.HasSuffix(by, "price") && slices.Contains(rising, order)
 }
 
 // orderUpdated is the order as it is now: its id counts once. One that says

@@ -140,7 +140,8 @@ func remove(items []profile.Item, x profile.Item) []profile.Item {
 // returned.
 func (b book) order(o *schemas.Order) int64 {
 	p := b.p
-	bought := profile.Order{ID: text(o.GetOrderId()), At: b.at, ValueMicros: o.GetTotalMicros(), Items: kept(o.GetProducts())}
+	bought := profile.Order{ID: text(o.GetOrderId()), At: b.at, ValueMicros: o.GetTotalMicros(), Items: kept(o.GetProducts()),
+		Discounted: o.GetDiscountMicros() > 0 || o.GetCoupon() != ""}
 	if bought.ValueMicros == 0 && !o.GetFree() {
 		for _, x := range o.GetProducts() {
 			bought.ValueMicros += x.GetPriceMicros() * max(1, x.GetQuantity())
@@ -164,10 +165,15 @@ func (b book) order(o *schemas.Order) int64 {
 			if len(bought.Items) > 0 {
 				was.Items = bought.Items
 			}
+			if bought.Discounted && !was.Discounted {
+				was.Discounted = true
+				p.Orders.Discounted++
+			}
 		}
 	} else {
 		count(&p.Orders.Tally, b.at)
 		p.Orders.ValueMicros += bought.Counts()
+		p.Orders.Discounted += bought.Discount()
 		p.Orders.Recent = insert(p.Orders.Recent, bought, func(x profile.Order) int64 { return x.At }, profile.MaxOrders)
 		b.pb.RecordOrder(p, bought, b.now)
 	}
@@ -216,6 +222,7 @@ func (b book) cancelOrder(c *schemas.OrderCancelled) {
 	b.pb.RecordCancelled(b.p, *o, b.now)
 	b.p.Orders.Count--
 	b.p.Orders.ValueMicros -= o.Counts()
+	b.p.Orders.Discounted -= o.Discount()
 	o.Cancelled = true
 }
 

@@ -284,7 +284,7 @@ func (b book) machine(e *schemas.Engagement) {
 }
 
 func (b book) named(n *schemas.Named) {
-	named := profile.Named{Name: text(n.GetName()), At: b.at}
+	named := profile.Named{Name: text(n.GetName()), At: b.at, CheapestFirst: n.GetCheapestFirst()}
 	b.p.Named = insert(b.p.Named, named, func(x profile.Named) int64 { return x.At }, profile.MaxNamed)
 	b.pb.RecordNamed(b.p, named, b.now)
 }

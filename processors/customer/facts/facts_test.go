@@ -203,6 +203,39 @@ func TestAnOrderCountsOnce(t *testing.T) {
 	}
 }
 
+// However it comes to be known that an order had a discount, it counts once, and no
+// more when the order is cancelled.
+func TestDiscounts(t *testing.T) {
+	p, at := &profile.Profile{}, now
+	for _, c := range []struct {
+		what string
+		body any
+		want int64
+	}{
+		{"at full price", &schemas.Order{OrderId: "o1", TotalMicros: 5e6}, 0},
+		{"of which a coupon becomes known", &schemas.Order{OrderId: "o1", TotalMicros: 5e6, Coupon: "SPRING"}, 1},
+		{"told again", &schemas.Order{OrderId: "o1", TotalMicros: 5e6, Coupon: "SPRING", DiscountMicros: 1e6}, 1},
+		{"of which nothing more is said", &schemas.Order{OrderId: "o1", TotalMicros: 4e6}, 1},
+		{"in another currency", &schemas.Order{OrderId: "o2", Currency: "EUR", TotalMicros: 5e6, DiscountMicros: 1e6}, 2},
+		{"refunded in part", &schemas.OrderCancelled{OrderId: "o1", TotalMicros: 1e6}, 2},
+		{"cancelled", &schemas.OrderCancelled{OrderId: "o1"}, 1},
+		{"cancelled, and told again", &schemas.Order{OrderId: "o1", Coupon: "SPRING"}, 1},
+		{"cancelled again", &schemas.OrderCancelled{OrderId: "o1"}, 1},
+	} {
+		at++
+		if fold(p, at, at, c.body); p.Orders.Discounted != c.want {
+			t.Errorf("an order %s: %d with a discount, want %d", c.what, p.Orders.Discounted, c.want)
+		}
+	}
+	visitor := &profile.Profile{Customer: "anon"}
+	fold(visitor, now, now, &schemas.Order{OrderId: "o2", DiscountMicros: 1e6})
+	fold(visitor, now+1, now+1, &schemas.Order{OrderId: "o3", DiscountMicros: 1e6})
+	fold(visitor, now+1, now+1, &schemas.Named{Name: "Product List Filtered", CheapestFirst: true})
+	if Merge(p, visitor, at, nil); p.Orders.Discounted != 2 || len(p.Named) != 1 || !p.Named[0].CheapestFirst {
+		t.Errorf("merged with a visitor who heard of one of them, and bought another: %+v, %+v", p.Orders, p.Named)
+	}
+}
+
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	p := &profile.Profile{Customer: "ada"}
 	long := strings.Repeat("é", 1000)
@@ -237,7 +270,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 // The same happenings, in whichever order they arrive within the hour, leave the
 // same profile.
 func TestOrderOfArrivalDoesNotMatter(t *testing.T) {
-	bodies := []any{&schemas.View{Product: &schemas.Product{Id: "mug"}}, &schemas.Order{Currency: "GBP", TotalMicros: 5e6}, &schemas.Named{Name: "Quiz"},
+	bodies := []any{&schemas.View{Product: &schemas.Product{Id: "mug"}}, &schemas.Order{Currency: "GBP", TotalMicros: 5e6, DiscountMicros: 1e6}, &schemas.Named{Name: "Quiz", CheapestFirst: true},
 		&schemas.Subscription{Subscribed: true}, &schemas.Subscription{}}
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(2, 20).Draw(t, "events")

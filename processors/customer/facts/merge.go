@@ -79,6 +79,7 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 			pb.RecordCancelled(from, o, now)
 			from.Orders.Count--
 			from.Orders.ValueMicros -= o.Counts()
+			from.Orders.Discounted -= o.Discount()
 		}
 		return known
 	})
@@ -93,6 +94,7 @@ func Merge(p, from *profile.Profile, now int64, pb *playbook.Playbook) (carts []
 		t[0].Last = max(t[0].Last, t[1].Last)
 	}
 	p.Orders.ValueMicros += from.Orders.ValueMicros
+	p.Orders.Discounted += from.Orders.Discounted
 	for _, o := range from.Orders.Recent {
 		p.Orders.Recent = insert(p.Orders.Recent, o, func(x profile.Order) int64 { return x.At }, profile.MaxOrders)
 	}

@@ -49,6 +49,8 @@ func (r *Reader) Reasons(s playbook.Score, now int64) []string {
 		if x := r.set.Price; x.Premium > 0 {
 			all = []reason{{1, fmt.Sprintf("low is less than %.2f, premium from %.2f on", x.Low, x.Premium)}}
 		}
+	case playbook.PriceSensitivity:
+		all = r.whySensitive()
 	case playbook.Engagement:
 		p := r.p
 		all = []reason{{2, fmt.Sprintf("opened or clicked %d of %d mails", p.Opened.Count+p.Clicked.Count, p.Sent.Count)},
@@ -119,6 +121,21 @@ func (r *Reader) whyWorth(now int64) []reason {
 	return []reason{{3, fmt.Sprintf("days with an order: %d, the first %s ago", o.days, span(days(now-o.first)))},
 		{2, fmt.Sprintf("an order is worth %.2f", r.meanOrder())},
 		{1, fmt.Sprintf("still a customer with %.0f%%", 100*r.alive(now))}}
+}
+
+// whySensitive weighs each sign by how far it is from the usual share.
+func (r *Reader) whySensitive() (all []reason) {
+	x, set := r.priced(), &r.set.Price
+	sign := func(weight float64, by, of int64, format string, args ...any) {
+		if of > 0 {
+			all = append(all, reason{weight * (float64(by) - set.Sensitivity*float64(of)), fmt.Sprintf(format, args...)})
+		}
+	}
+	sign(set.Order, x.discounted, x.orders, "orders with a discount: %d of %d", x.discounted, x.orders)
+	sign(1, int64(x.cheap), int64(x.views), "looks at what costs less than %.2f: %d of %d", set.Low, x.cheap, x.views)
+	sign(1, int64(x.tried), int64(x.tried), "coupons tried without such an order: %d", x.tried)
+	sign(1, int64(x.sorted), int64(x.sorted), "lists with the cheapest first: %d", x.sorted)
+	return all
 }
 
 // span is a number of days as a playbook writes it.

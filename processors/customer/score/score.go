@@ -14,7 +14,7 @@
 //	value            money, falls  to be spent within a year; undiscounted, 0 before a first order
 //	value_rank       0..1, falls   share of customers of less value
 //	next_order       instant       the last order, and the gap usual for them after it
-//	price_sensitivity 0..1         share of what they look at and buy that is cheap, or with a coupon
+//	price_sensitivity 0..1         share of orders with a discount, of looks at what is cheap, of coupons tried and lists by price
 //	engagement       0..1, falls   share of mails opened or clicked, fading with silence
 //
 // (*) or turns once, at an instant that is known, where what fades fast weighs against
@@ -54,6 +54,7 @@ type Reader struct {
 	churn      churn
 	propensity fading
 	engagement engagement
+	prices     prices
 
 	last struct { // the last answer of leaving: several scores ask for it
 		now   int64
@@ -71,6 +72,7 @@ const (
 	knowChurn
 	knowPropensity
 	knowEngagement
+	knowPrices
 	knowAlive
 )
 

@@ -267,6 +267,90 @@ func TestTastes(t *testing.T) {
 	}
 }
 
+// Whoever waits for sales is told from who buys at full price, and every sign of it
+// counts; of whom nothing is known is as everybody.
+func TestPriceSensitivity(t *testing.T) {
+	set := *models.Default()
+	set.Price.Low, set.Price.Premium = 10, 100
+	r := new(Reader)
+	score := func(p *profile.Profile) float64 {
+		r.Of(&set, p, time.UTC)
+		v, _ := r.At(playbook.PriceSensitivity, now)
+		return float64(v) / million
+	}
+	if x := score(&profile.Profile{}); x != set.Price.Sensitivity {
+		t.Errorf("of nobody: %v, want %v", x, set.Price.Sensitivity)
+	}
+	waits, buys := &profile.Profile{}, &profile.Profile{}
+	for i := range int64(8) {
+		order(waits, now+i*day, 20)
+		order(buys, now+i*day, 20)
+	}
+	waits.Orders.Discounted = 7
+	if a, b := score(waits), score(buys); a < .75 || b > .1 {
+		t.Errorf("7 of 8 orders with a discount: %v, none: %v, want more than .75 and less than .1", a, b)
+	}
+	score(waits)
+	if why := strings.Join(r.Reasons(playbook.PriceSensitivity, now), "; "); why != "orders with a discount: 7 of 8" {
+		t.Errorf("reasons: %q", why)
+	}
+	view := func(p *profile.Profile, price int64) {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: now, Product: "mug", PriceMicros: price * million})
+	}
+	named := func(p *profile.Profile, names ...string) {
+		for _, name := range names {
+			p.Named = append(p.Named, profile.Named{Name: name, At: now, CheapestFirst: name == "Product List Filtered"})
+		}
+	}
+	refused := &profile.Profile{}
+	named(refused, "Coupon Entered", "Coupon Denied", "coupon entered", "coupon denied", "Coupon Entered")
+	if x, want := score(refused), (.3*5+3)/(5+3); math.Abs(x-want) > 1e-6 {
+		t.Errorf("three coupons tried, two refused: %v, want %v", x, want)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		p := &profile.Profile{}
+		for range rapid.IntRange(0, 5).Draw(t, "orders") {
+			order(p, now, 20)
+			p.Orders.Discounted += rapid.Int64Range(0, 1).Draw(t, "discount")
+		}
+		for range rapid.IntRange(0, 10).Draw(t, "views") {
+			view(p, rapid.SampledFrom([]int64{5, 20, 200}).Draw(t, "price"))
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "coupons") {
+			named(p, "coupon entered", "Coupon Denied")
+		}
+		before := score(p)
+		if before < 0 || before > 1 {
+			t.Fatalf("%v, want 0 to 1", before)
+		}
+		sign := rapid.SampledFrom([]string{"a discount", "full price", "cheap", "dear", "coupon", "sort", "quiz"}).Draw(t, "sign")
+		up := map[string]int{"a discount": 1, "cheap": 1, "coupon": 1, "sort": 1, "full price": -1, "dear": -1}[sign]
+		switch sign {
+		case "a discount", "full price":
+			order(p, now, 20)
+			if sign == "a discount" {
+				p.Orders.Discounted++
+			}
+		case "cheap":
+			view(p, 5)
+		case "dear":
+			view(p, 20)
+		case "coupon":
+			named(p, "Coupon Entered", "Coupon Applied")
+			if p.Orders.Discounted > 0 {
+				up = 0 // it may be that of an order
+			}
+		case "sort":
+			named(p, "Product List Filtered")
+		case "quiz":
+			named(p, "Quiz")
+		}
+		if after := score(p); up > 0 && after <= before || up < 0 && after >= before || sign == "quiz" && after != before || sign == "coupon" && after < before {
+			t.Fatalf("%v, and after %s %v", before, sign, after)
+		}
+	})
+}
+
 // Of 40 orders, two a day, 32 are kept: there were 20 days all the same.
 func TestMoreOrdersThanAreKept(t *testing.T) {
 	p := &profile.Profile{}

@@ -30,33 +30,59 @@ func (r *Reader) engaged(now int64) float64 {
 	return e.share * math.Exp2(-days(max(0, now-e.since))/set.HalfLifeDays)
 }
 
-// coupons are what storefronts call the use of one (Segment's spec).
-var coupons = []string{"Coupon Entered", "Coupon Applied", "Coupon Denied"}
+// prices is what somebody did about prices: each count beside how many there
+// could have been.
+type prices struct {
+	orders, discounted int64 // since ever; the rest is of what is kept
+	views, cheap       int   // looks at products that have a price
+	tried              int   // coupons, beyond those that the orders had
+	sorted             int   // lists with the cheapest first
+}
 
-// priceSensitivity is the share of views at the cheap end, and of orders by the
-// coupons tried, drawn to the usual share where little is known.
-func (r *Reader) priceSensitivity() float64 {
-	p, set := r.p, &r.set.Price
-	seen, cheap := 0, 0
+// priced sums it up. A coupon is tried once, whether it is told when it is entered
+// or when it is taken or refused (Segment's spec), or both.
+func (r *Reader) priced() *prices {
+	if !r.first(knowPrices) {
+		return &r.prices
+	}
+	p, x, set := r.p, &r.prices, &r.set.Price
+	*x = prices{orders: p.Orders.Count, discounted: p.Orders.Discounted}
 	for i := range p.Views.Recent {
-		if set.Premium == 0 {
-			break
-		}
-		if price := p.Views.Recent[i].PriceMicros; price > 0 {
-			seen++
+		if price := p.Views.Recent[i].PriceMicros; price > 0 && set.Premium > 0 {
+			x.views++
 			if float64(price)/million < set.Low {
-				cheap++
+				x.cheap++
 			}
 		}
 	}
-	tried := 0
+	entered, answered := 0, 0
 	for i := range p.Named {
-		if slices.ContainsFunc(coupons, func(n string) bool { return strings.EqualFold(n, p.Named[i].Name) }) {
-			tried++
+		switch n := &p.Named[i]; {
+		case n.CheapestFirst:
+			x.sorted++
+		case strings.EqualFold(n.Name, "Coupon Entered"):
+			entered++
+		case strings.EqualFold(n.Name, "Coupon Applied"), strings.EqualFold(n.Name, "Coupon Denied"):
+			answered++
 		}
 	}
-	seen += max(tried, r.ordered().days)
-	return (set.Sensitivity*set.Weight + float64(cheap+tried)) / (set.Weight + float64(seen))
+	x.tried = max(0, max(entered, answered)-int(x.discounted))
+	return x
+}
+
+// Sensitive is how much speaks for somebody buying by price, of how much speaks at
+// all; an order weighs more than a look.
+func (r *Reader) Sensitive() (by, of float64) {
+	x, order := r.priced(), r.set.Price.Order
+	signs := float64(x.tried + x.sorted)
+	return signs + float64(x.cheap) + order*float64(x.discounted), signs + float64(x.views) + order*float64(x.orders)
+}
+
+// priceSensitivity is that share, drawn to the usual one where little is known.
+func (r *Reader) priceSensitivity() float64 {
+	set := &r.set.Price
+	x, of := r.Sensitive()
+	return (set.Sensitivity*set.Weight + x) / (set.Weight + of)
 }
 
 // tiers counts prices below Low, between, and from Premium on.
