@@ -267,6 +267,29 @@ func TestTastes(t *testing.T) {
 	}
 }
 
+// Who goes to and fro between two categories has one favourite all the time, and
+// one look makes none.
+func TestFavouriteStays(t *testing.T) {
+	p, changed, was := &profile.Profile{}, 0, ""
+	for i := range int64(40) {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: now + i, Category: []string{"mugs", "pots"}[i%2]})
+		text, _ := reader(p).Text(playbook.FavouriteCategory, now+i)
+		if text != was {
+			changed++
+		}
+		if was = text; i == 0 && text != "" {
+			t.Errorf("after one look: %q, want none", text)
+		}
+	}
+	if changed != 1 || was != "mugs" {
+		t.Errorf("changed %d times, to %q at last, want once, to mugs", changed, was)
+	}
+	p.Views.Recent = append(p.Views.Recent, profile.View{At: now + 41, Category: "pots"}, profile.View{At: now + 42, Category: "pots"})
+	if text, _ := reader(p).Text(playbook.FavouriteCategory, now+42); text != "pots" {
+		t.Errorf("favourite = %q after more looks at pots", text)
+	}
+}
+
 // Whoever waits for sales is told from who buys at full price, and every sign of it
 // counts; of whom nothing is known is as everybody.
 func TestPriceSensitivity(t *testing.T) {

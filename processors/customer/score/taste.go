@@ -160,10 +160,10 @@ func (t *tally) add(text string, n int) {
 	}
 }
 
-// most is the text that counts most; of two that came up first.
+// most is the text that counts most; of two the one that came up last.
 func (t *tally) most() (text string, n int) {
 	for _, x := range t.of[:t.len] {
-		if x.n > n {
+		if x.n >= n {
 			text, n = x.text, x.n
 		}
 	}
@@ -171,9 +171,10 @@ func (t *tally) most() (text string, n int) {
 }
 
 // favourite is the category that was bought and browsed most, of what is kept; a
-// thing bought counts as five seen. Newer ones win a tie.
+// thing bought counts as five seen, and one look is none. The older one wins a tie:
+// else who goes to and fro between two would have another with every look.
 func (r *Reader) favourite() string {
-	const bought = 5
+	const bought, enough = 5, 2
 	var t tally
 	for i := len(r.p.Orders.Recent) - 1; i >= 0; i-- {
 		if o := &r.p.Orders.Recent[i]; !o.Cancelled {
@@ -185,7 +186,10 @@ func (r *Reader) favourite() string {
 	for i := len(r.p.Views.Recent) - 1; i >= 0; i-- {
 		t.add(r.p.Views.Recent[i].Category, 1)
 	}
-	text, _ := t.most()
+	text, n := t.most()
+	if n < enough {
+		return ""
+	}
 	return text
 }
 
@@ -210,7 +214,8 @@ func (r *Reader) interest(now int64) (category string, n int, until int64) {
 	for from > 0 && views[from-1].At > now-interestWindow {
 		from--
 	}
-	for _, v := range views[from:] {
+	for i := len(views) - 1; i >= from; i-- {
+		v := &views[i]
 		if !r.boughtSince(v.Category, v.At) {
 			t.add(v.Category, 1)
 		}
