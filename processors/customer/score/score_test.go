@@ -3,6 +3,7 @@ package score
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,19 +144,109 @@ func customers(t *rapid.T) *profile.Profile {
 	if rapid.Bool().Draw(t, "cart") {
 		p.Carts = []profile.Cart{{Items: []profile.Item{{Product: "mug"}}}}
 	}
+	for range rapid.IntRange(0, 3).Draw(t, "named") {
+		p.Named = append(p.Named, profile.Named{Name: rapid.SampledFrom([]string{"Search", "Sizing Guide Viewed", "Coupon Denied"}).Draw(t, "name"), At: p.OnSite.At})
+	}
+	if rapid.Bool().Draw(t, "ticket") {
+		p.Tickets.Open = []string{"t"}
+	}
 	p.FirstSeen = 1
 	return p
+}
+
+// sets are models as a fit may find them.
+func sets(t *rapid.T) *models.Set {
+	between := func(low, high float64, what string) float64 { return rapid.Float64Range(low, high).Draw(t, what) }
+	s := *models.Default()
+	s.Churn = models.Churn{Purchases: models.Purchases{R: between(.05, 4, "r"), AlphaDays: between(2, 400, "alpha"), S: between(.05, 4, "s"), BetaDays: between(2, 400, "beta")},
+		Site: models.Rate{Shape: between(.1, 5, "site"), Days: between(1, 200, "site days")}, Mail: models.Rate{Shape: between(.1, 5, "mail"), Days: between(1, 200, "mail days")},
+		OpenTicket: between(1, 5, "ticket")}
+	s.Value = models.Value{P: between(.5, 10, "p"), Q: between(1.1, 10, "q"), V: between(1, 50, "v"), HorizonDays: between(10, 700, "horizon"),
+		Ranks: slices.Sorted(slices.Values(rapid.SliceOfN(rapid.Float64Range(0, 500), 1, 20).Draw(t, "ranks")))}
+	s.Propensity.FastHours, s.Propensity.SlowDays = between(1, 24, "fast"), between(1.1, 20, "slow")
+	for _, l := range []*models.Logit{&s.Propensity.Day, &s.Propensity.Week} {
+		l.Base = between(-7, 1, "base")
+		for i, f := range models.Features {
+			if l.Of[i] = between(-2, 2, f.Name); strings.HasPrefix(f.Name, "cart") {
+				l.Of[i] = math.Abs(l.Of[i]) + .1 // whoever has one is nearer to an order
+			}
+		}
+	}
+	s.Engagement = models.Engagement{Rate: between(.01, .9, "rate"), Mails: between(.5, 20, "mails"), HalfLifeDays: between(1, 200, "half-life")}
+	s.Price = models.Price{Low: 10, Premium: 100, Sensitivity: between(.05, .9, "sensitivity"), Weight: between(.5, 20, "weight"), Order: between(0, 10, "order")}
+	return &s
+}
+
+// What happens moves a score where theory says to: by a visit churn falls to
+// nothing; by a thing in the cart propensity rises, for as long as it lies there; by
+// dearer orders value does, and its rank with it; by a mail opened engagement.
+func TestWhatHappensMovesScores(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set, p, r := sets(t), customers(t), new(Reader)
+		later := now + rapid.SampledFrom([]int64{0, 1000, day / 24, day, 30 * day}).Draw(t, "later")
+		here := rapid.Bool().Draw(t, "here")
+		if here {
+			visit(p, now)
+		}
+		at := func(s playbook.Score, at int64) int64 {
+			r.Of(set, p, time.UTC)
+			v, _ := r.At(s, at)
+			return v
+		}
+		want := func(s playbook.Score, what string, before, after int64) {
+			if after < before {
+				t.Fatalf("%v %s falls from %d to %d", s, what, before, after)
+			}
+		}
+		p.Carts = nil
+		for _, s := range []playbook.Score{playbook.PropensityDay, playbook.Propensity} {
+			before := at(s, later)
+			p.Carts = []profile.Cart{{ChangedAt: now, Items: []profile.Item{{Product: "mug"}}}}
+			after := at(s, later)
+			want(s, "with a cart", before, after)
+			if here && later <= now+day/24 && before > 1_000 && before < 990_000 && after == before {
+				t.Fatalf("%v is %d with a cart and without", s, before)
+			}
+			p.Carts = nil
+		}
+		value, valueRank := at(playbook.Value, later), at(playbook.ValueRank, later)
+		for i := range p.Orders.Recent {
+			p.Orders.Recent[i].ValueMicros *= 2
+		}
+		p.Orders.ValueMicros *= 2
+		want(playbook.Value, "of dearer orders", value, at(playbook.Value, later))
+		want(playbook.ValueRank, "of dearer orders", valueRank, at(playbook.ValueRank, later))
+		engaged := at(playbook.Engagement, later)
+		p.InMail.Add(now)
+		p.Opened.Count++
+		want(playbook.Engagement, "with a mail opened", engaged, at(playbook.Engagement, later))
+		if x := at(playbook.Churn, later); x < 0 || x > million {
+			t.Fatalf("churn = %d", x)
+		}
+		if visit(p, later); at(playbook.Churn, later) != 0 {
+			t.Fatalf("churn = %d at a visit, want 0", at(playbook.Churn, later))
+		}
+	})
+}
+
+// Whoever is worth more ranks no lower.
+func TestRank(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ranks := sets(t).Value.Ranks
+		a, b := rapid.Float64Range(0, 600).Draw(t, "a"), rapid.Float64Range(0, 600).Draw(t, "b")
+		if x, y := rank(ranks, min(a, b)), rank(ranks, max(a, b)); x > y || x < 0 || y > 1 {
+			t.Fatalf("%v ranks %v, %v ranks %v of %v", min(a, b), x, max(a, b), y, ranks)
+		}
+	})
 }
 
 // With silence churn only rises, value, its rank and engagement only fall, and
 // propensity turns at most once, where it says.
 func TestMonotone(t *testing.T) {
-	set := *models.Default()
-	set.Value.Ranks = []float64{10, 20, 100}
 	rapid.Check(t, func(t *rapid.T) {
 		p := customers(t)
 		r := new(Reader)
-		r.Of(&set, p, time.UTC)
+		r.Of(sets(t), p, time.UTC)
 		for s := range texts {
 			x := now
 			v, until := r.At(s, x)
@@ -184,13 +275,18 @@ func TestMonotone(t *testing.T) {
 // tried are scores that must be tried at one instant after another.
 type tried struct{ playbook.Scores }
 
-// Where a score is said to cross a number it does: a second before it is on one
-// side, and a second later on the other; and nowhere before.
+// Where a score is said to cross a number it does: a millisecond before, and a
+// second, it is on one side, and from there on on the other; and nowhere before.
 func TestCrosses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := reader(customers(t))
-		s := rapid.SampledFrom([]playbook.Score{playbook.Churn, playbook.PropensityDay, playbook.Propensity, playbook.Value, playbook.Engagement}).Draw(t, "score")
+		r := new(Reader)
+		r.Of(sets(t), customers(t), time.UTC)
+		s := rapid.SampledFrom([]playbook.Score{playbook.Churn, playbook.PropensityDay, playbook.Propensity, playbook.Value, playbook.ValueRank, playbook.PriceSensitivity,
+			playbook.Engagement}).Draw(t, "score")
 		edge := rapid.Int64Range(1, 999_999).Draw(t, "edge")
+		if s == playbook.Value {
+			edge *= rapid.SampledFrom([]int64{1, 100, 2_000}).Draw(t, "money")
+		}
 		from, _ := r.At(s, now)
 		at := playbook.Crosses(r, s, []int64{edge}, now)
 		if same := playbook.Crosses(tried{r}, s, []int64{edge}, now); at != same {
@@ -202,10 +298,10 @@ func TestCrosses(t *testing.T) {
 			}
 			return
 		}
-		before, _ := r.At(s, at-1)
-		then, _ := r.At(s, at)
-		if (before >= edge) != (from >= edge) || (then >= edge) == (from >= edge) && at%(7*day) != 0 {
-			t.Fatalf("%v is %d now, %d just before %s and %d there, want it to cross %d", s, from, before, playbook.Span(at-now), then, edge)
+		for _, x := range []int64{-1000, -1, 0, 1000} {
+			if v, _ := r.At(s, max(now, at+x)); (v >= edge) != (from >= edge) != (x >= 0) {
+				t.Fatalf("%v is %d now, and %d %d ms from %s on, want it to cross %d there", s, from, v, x, playbook.Span(at-now), edge)
+			}
 		}
 	})
 }
