@@ -28,6 +28,7 @@ import (
 
 	"segue/processors/model/draw"
 	"segue/processors/model/measure"
+	"segue/processors/model/newton"
 )
 
 // Map is the parameters. It has points (isotonic), or a slope and an intercept
@@ -150,53 +151,33 @@ func Platt(logOdds []float64, happened []bool) (Map, error) {
 		return Map{}, err
 	}
 	high, low := float64(did+1)/float64(did+2), 1/float64(len(happened)-did+2)
-	cost := func(m Map) float64 {
+	target := func(i int) float64 {
+		if happened[i] {
+			return high
+		}
+		return low
+	}
+	at := newton.Minimize([]float64{0, math.Log(float64(did+1) / float64(len(happened)-did+1))}, func(at []float64) float64 {
 		sum := 0.0
 		for i, x := range logOdds {
-			z, target := m.Slope*x+m.Intercept, low
-			if happened[i] {
-				target = high
-			}
-			sum += max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - target*z
+			z := at[0]*x + at[1]
+			sum += max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - target(i)*z
 		}
 		return sum
-	}
-	m := Map{Intercept: math.Log(float64(did+1) / float64(len(happened)-did+1))}
-	now := cost(m)
-	for range 100 {
-		var slope, intercept, aa, ab, bb float64
+	}, func(at, gradient, hessian []float64) {
+		clear(gradient)
+		copy(hessian, []float64{1e-10, 0, 0, 1e-10}) // all scores may be the same
 		for i, x := range logOdds {
-			p, target := sigmoid(m.Slope*x+m.Intercept), low
-			if happened[i] {
-				target = high
-			}
+			p := sigmoid(at[0]*x + at[1])
 			w := p * (1 - p)
-			slope += (p - target) * x
-			intercept += p - target
-			aa, ab, bb = aa+w*x*x, ab+w*x, bb+w
+			gradient[0] += (p - target(i)) * x
+			gradient[1] += p - target(i)
+			hessian[0] += w * x * x
+			hessian[1] += w * x
+			hessian[3] += w
 		}
-		aa, bb = aa+1e-10, bb+1e-10
-		det := aa*bb - ab*ab
-		if !(det > 0) {
-			break // all scores are the same
-		}
-		best, length := m, 1.0
-		for ; length > 1e-9; length /= 2 {
-			next := Map{
-				Slope:     m.Slope - length*(bb*slope-ab*intercept)/det,
-				Intercept: m.Intercept - length*(aa*intercept-ab*slope)/det,
-			}
-			if c := cost(next); c < now {
-				best = next
-				break
-			}
-		}
-		gained := now - cost(best)
-		m, now = best, now-gained
-		if gained < 1e-10*(1+math.Abs(now)) {
-			break
-		}
-	}
+	})
+	m := Map{Slope: at[0], Intercept: at[1]}
 	if !(m.Slope > 0) { // scores that say nothing, or the reverse
 		return Map{Intercept: math.Log(float64(did) / float64(len(happened)-did))}, nil
 	}
