@@ -1,6 +1,15 @@
 package schemas
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
+
+var names = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+
+// IsName reports whether s may name what versions are of, and what a playbook has
+// names for: small letters, digits and hyphens, at most 63.
+func IsName(s string) bool { return names.MatchString(s) }
 
 // InForce are the versions that control records put in force. The runtime has them
 // as one text, and folds whatever it stands for.

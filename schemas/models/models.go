@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 
+	"segue/schemas"
 	"segue/schemas/strict"
 )
 
@@ -182,7 +183,7 @@ func (s *Set) check(name string) error {
 		}
 	}
 	const most = 1e6
-	if !names.MatchString(s.ID) {
+	if !schemas.IsName(s.ID) {
 		fail("id", fmt.Sprintf("%q", s.ID), "small letters, digits and hyphens, at most 63")
 	}
 	if strings.TrimSpace(s.About) == "" {

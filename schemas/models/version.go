@@ -4,15 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 
 	"segue/schemas"
 )
-
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 
 // hash is the first 12 hex digits of the SHA-256 of what a set was written in.
 func hash(text []byte) string {

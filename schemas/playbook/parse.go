@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"segue/schemas"
 )
 
 // defaultGiveUp is how long a mail is tried after it was due: later than that a
@@ -45,7 +47,7 @@ func (d *document) playbook(pb *Playbook, top entry) {
 	f := top.fields("id", "store", "brand", "goals", "consent", "limits", "segments", "journeys", "messages")
 	if id := f["id"]; id.node != nil {
 		pb.ID = id.text("a name")
-		if !names.MatchString(pb.ID) && pb.ID != "" {
+		if !schemas.IsName(pb.ID) && pb.ID != "" {
 			id.fail(brief(pb.ID), "small letters, digits and hyphens, at most 63")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"segue/schemas"
 	"segue/schemas/profile"
 )
 
@@ -231,11 +232,9 @@ func (e entry) choice(words ...string) int {
 	return max(0, i)
 }
 
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
-
 // named reports whether the key of e is a name that topics and pages can show.
 func (e entry) named() bool {
-	if !names.MatchString(e.name) {
+	if !schemas.IsName(e.name) {
 		e.failKey(e.path, "the name "+brief(e.name), "small letters, digits and hyphens, at most 63")
 		return false
 	}
