@@ -20,6 +20,7 @@ import (
 	"segue/processors/collector"
 	"segue/processors/collector/returns"
 	"segue/processors/customer"
+	"segue/processors/ranks"
 	"segue/processors/sender"
 	"segue/schemas"
 )
@@ -189,8 +190,9 @@ func listed(t *testing.T) list {
 	_, errCollector := collector.New(collector.Config{Listen: "127.0.0.1:0", Metrics: listed})
 	_, errCustomer := customer.New(customer.Config{Instance: "a", Dir: dir, Metrics: listed})
 	_, errSender := sender.New(sender.Config{Instance: "a", SMTP: sender.SMTP{Addr: "127.0.0.1:25"}, PublicURL: "https://t.shop.example", Metrics: listed})
+	_, errRanks := ranks.New(ranks.Config{Metrics: listed})
 	_, errReturns := returns.New(returns.Config{Metrics: listed})
-	for _, err := range []error{errCollector, errCustomer, errSender, errReturns} {
+	for _, err := range []error{errCollector, errCustomer, errSender, errRanks, errReturns} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,11 +1,15 @@
 package schemas
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 )
 
-var names = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
+// LongestName is how many characters IsName allows.
+const LongestName = 63
+
+var names = regexp.MustCompile(fmt.Sprintf(`^[a-z0-9][a-z0-9_-]{0,%d}$`, LongestName-1))
 
 // IsName reports whether s may name what versions are of, and what a playbook has
 // names for: small letters, digits and hyphens, at most 63.

@@ -31,6 +31,7 @@ type Config struct {
 	Returns   Returns   `koanf:"returns"`
 	Customer  Customer  `koanf:"customer"`
 	Sender    Sender    `koanf:"sender"`
+	Ranks     Ranks     `koanf:"ranks"`
 	Admin     Admin     `koanf:"admin"`
 	Log       Log       `koanf:"log"`
 }
@@ -114,6 +115,14 @@ type Customer struct {
 	// AcceptRefold lets this version decide again what another one had decided
 	// before a crash, and log what differs. What was put out then stays as it is.
 	AcceptRefold bool `koanf:"accept_refold"`
+}
+
+// Ranks are worked out by a station of their own.
+type Ranks struct {
+	// Interval is the least time between two versions of them.
+	Interval time.Duration `koanf:"interval"`
+	// MinCustomers must have bought before there are any.
+	MinCustomers int `koanf:"min_customers"`
 }
 
 // Sender hands mails over.
@@ -213,6 +222,7 @@ func DefaultConfig() Config {
 		Sender: Sender{SMTP: SMTP{Address: "127.0.0.1:25", TLS: "starttls", Connections: 8, MailsPerConnection: 100},
 			WarmUp:  WarmUp{PerDay: []int{50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000}},
 			Breaker: Breaker{Complaints: 0.003, Bounces: 0.05, Window: 24 * time.Hour, Of: 1000}},
+		Ranks: Ranks{Interval: time.Hour, MinCustomers: 100},
 		Admin: Admin{Listen: "127.0.0.1:9090"},
 		Log:   Log{Level: slog.LevelInfo, Format: "text"},
 	}
@@ -291,6 +301,8 @@ func (c *Config) Validate() (wrong []invalid) {
 	check(!slices.ContainsFunc(c.Sender.OnlyTo, func(p string) bool { return !strings.Contains(p, "@") }), "sender.only_to", c.Sender.OnlyTo, "addresses, with * for anything, as *@shop.example")
 	check(c.Sender.Breaker.Window >= time.Hour && c.Sender.Breaker.Window%time.Hour == 0, "sender.breaker.window", c.Sender.Breaker.Window, "whole hours, as 24h")
 	check(c.Sender.Breaker.Of > 0, "sender.breaker.of", c.Sender.Breaker.Of, "a positive number")
+	check(c.Ranks.Interval >= time.Minute, "ranks.interval", c.Ranks.Interval, "a minute or more, as 1h")
+	check(c.Ranks.MinCustomers >= 100, "ranks.min_customers", c.Ranks.MinCustomers, "100 or more, of whom each is a point")
 	address("admin.listen", c.Admin.Listen)
 	check(c.Admin.Token != "" || isLoopback(c.Admin.Listen), "admin.token", "", "a token, since admin.listen is not loopback and shows personal data")
 	oneOf("log.format", c.Log.Format, "text", "json")

@@ -218,7 +218,7 @@ func (s *stage) play(ctx context.Context, out io.Writer) error {
 	s.stop = stop
 	s.group, running = errgroup.WithContext(running)
 	s.running = running
-	if _, err := putInForce(ctx, s.kafka, "", playbookVersion(s.playbook), s.clock.Now()); err != nil {
+	if _, err := stream.PutInForce(ctx, s.kafka, "", playbookVersion(s.playbook), s.clock.Now()); err != nil {
 		return err
 	}
 	for name, run := range map[string]func(context.Context) error{

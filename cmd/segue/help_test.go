@@ -74,7 +74,7 @@ func TestShownCommandLines(t *testing.T) {
 // Every setting and variable that README and the runbook name is there.
 func TestShownSettings(t *testing.T) {
 	known := append(names(setting.name), names(setting.env)...)
-	groups := "collector|returns|sender|customer|admin|kafka|links|topics|log"
+	groups := "collector|returns|sender|ranks|customer|admin|kafka|links|topics|log"
 	for _, file := range []string{"README.md", "deploy/runbook.md"} {
 		text, err := os.ReadFile("../../" + file)
 		if err != nil {

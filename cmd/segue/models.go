@@ -61,7 +61,7 @@ enters or leaves segments.`,
 			if err != nil {
 				return err
 			}
-			return apply(cmd, modelsVersion(set))
+			return apply(cmd, stream.NamedVersion{Name: set.Version, Topic: schemas.Models, Content: set.Message(), InForce: set.InForce()})
 		},
 	}
 }
@@ -117,12 +117,6 @@ func readModels(path string) (*models.Set, error) {
 		return nil, fmt.Errorf("read models: %w", err)
 	}
 	return models.Parse(path, text)
-}
-
-// modelsVersion is a set as it is put in force.
-func modelsVersion(set *models.Set) version {
-	return version{set.Version, schemas.Models, set.Message(),
-		&schemas.Event{Body: &schemas.Event_Models{Models: &schemas.ModelsInForce{Version: set.Version}}}}
 }
 
 func describeModels(out io.Writer, s *models.Set) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"google.golang.org/protobuf/proto"
 
 	"segue/processors/stream"
 	"segue/schemas"
@@ -121,26 +117,14 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// applyTimeout bounds a transaction over all partitions.
-const applyTimeout = 30 * time.Second
-
-// version is what can be put in force: a record of a topic of its own under its
-// name, and what events say of it.
-type version struct {
-	name    string
-	topic   string
-	content proto.Message
-	inForce *schemas.Event
-}
-
 // playbookVersion is a playbook as it is put in force.
-func playbookVersion(pb *playbook.Playbook) version {
-	return version{pb.Version, schemas.Playbooks, pb.Message(),
-		&schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}}}
+func playbookVersion(pb *playbook.Playbook) stream.NamedVersion {
+	return stream.NamedVersion{Name: pb.Version, Topic: schemas.Playbooks, Content: pb.Message(),
+		InForce: &schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: pb.Version}}}}
 }
 
 // apply puts a version in force, and says so.
-func apply(cmd *cobra.Command, v version) error {
+func apply(cmd *cobra.Command, v stream.NamedVersion) error {
 	l, err := load(cmd)
 	if err != nil {
 		return err
@@ -154,47 +138,10 @@ func apply(cmd *cobra.Command, v version) error {
 		return err
 	}
 	client.Close()
-	partitions, err := putInForce(cmd.Context(), opts, l.Prefix, v, time.Now())
+	partitions, err := stream.PutInForce(cmd.Context(), opts, l.Prefix, v, time.Now())
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", v.name, partitions)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", v.Name, partitions)
 	return err
-}
-
-// putInForce writes the version and, to every partition of events, that it
-// is in force, in one transaction at the instant at: all partitions, or none.
-func putInForce(ctx context.Context, kafka []kgo.Opt, prefix string, v version, at time.Time) (partitions int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-	defer cancel()
-	client, err := kgo.NewClient(append(kafka[:len(kafka):len(kafka)],
-		kgo.TransactionalID(prefix+v.topic+"-apply"),
-		kgo.TransactionTimeout(10*time.Second),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		return 0, err
-	}
-	defer client.Close()
-	events := prefix + schemas.Events
-	topics, err := kadm.NewClient(client).ListTopics(ctx, events)
-	if err = errors.Join(err, topics.Error()); err != nil {
-		return 0, fmt.Errorf("list partitions of %s: %w", events, err)
-	}
-	partitions = len(topics[events].Partitions)
-
-	records := []*kgo.Record{{Topic: prefix + v.topic, Key: []byte(v.name), Value: schemas.Encode(v.content), Timestamp: at}}
-	inForce := schemas.Encode(v.inForce)
-	for p := range partitions {
-		records = append(records, &kgo.Record{Topic: events, Partition: int32(p), Value: inForce, Timestamp: at})
-	}
-	if err := client.BeginTransaction(); err != nil {
-		return 0, fmt.Errorf("put %s in force: %w", v.name, err)
-	}
-	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		return 0, errors.Join(fmt.Errorf("put %s in force: %w", v.name, err), client.EndTransaction(context.WithoutCancel(ctx), kgo.TryAbort))
-	}
-	if err := stream.CommitTransaction(ctx, client, records...); err != nil {
-		return 0, fmt.Errorf("put %s in force: %w", v.name, err)
-	}
-	return partitions, nil
 }

@@ -17,6 +17,7 @@ import (
 	"segue/processors/collector/machine"
 	"segue/processors/collector/returns"
 	"segue/processors/customer"
+	"segue/processors/ranks"
 	"segue/processors/sender"
 	"segue/processors/stream"
 	"segue/schemas/link"
@@ -27,6 +28,7 @@ var stations = []station{
 	{"collector", "HTTP, SMTP → events, catalog: what shoppers do, what comes of mails", startCollector},
 	{"customer", "events → segment-changes, deliveries, profiles: the fold", startCustomer},
 	{"sender", "deliveries → SMTP → events: one outcome for each", startSender},
+	{"ranks", "profiles → models, events: how much more each is worth than others", startRanks},
 }
 
 func startCollector(p process) (func(context.Context) error, error) {
@@ -111,6 +113,17 @@ func startSender(p process) (func(context.Context) error, error) {
 	c.Kafka, c.Prefix, c.Instance = p.kafka, p.Prefix, instance
 	c.Clock, c.Log, c.Metrics, c.Ready = stream.RealClock{}, p.log, p.metrics, p.ready
 	s, err := sender.New(c)
+	if err != nil {
+		return nil, err
+	}
+	return s.Run, nil
+}
+
+func startRanks(p process) (func(context.Context) error, error) {
+	s, err := ranks.New(ranks.Config{
+		Kafka: p.kafka, Prefix: p.Prefix, Interval: p.Ranks.Interval, MinCustomers: p.Ranks.MinCustomers,
+		Clock: stream.RealClock{}, Log: p.log, Metrics: p.metrics, Ready: p.ready,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -74,9 +74,11 @@ type Value struct {
 	Q           float64 `yaml:"q"`
 	V           float64 `yaml:"v"`
 	HorizonDays float64 `yaml:"horizon_days"`
-	// Ranks are values, in units of the currency, that divide the customers into
-	// parts of one size; none: no rank is known.
+	// Ranks are values, in units of the currency, that divide the customers who are
+	// worth anything into parts of one size; none: no rank is known.
 	Ranks []float64 `yaml:"ranks,omitempty"`
+	// RanksOf says whose, and when.
+	RanksOf string `yaml:"ranks_of,omitempty"`
 }
 
 // NextOrder is the usual time between two orders, and how many gaps of a customer's

@@ -1,8 +1,11 @@
 package models
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+
+	"segue/schemas"
 )
 
 func TestDefault(t *testing.T) {
@@ -36,5 +39,34 @@ func TestCheck(t *testing.T) {
 		if _, err := Parse("m.yaml", []byte(strings.Replace(text, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), "m.yaml: "+c.want) {
 			t.Errorf("with %q: %v, want %q", c.new, err, c.want)
 		}
+	}
+}
+
+// But for the ranks, and a name that says so, the set is as it was; ranked again it
+// keeps that name, and an id as long as can be has room for it.
+func TestRanked(t *testing.T) {
+	long := strings.Repeat("x", schemas.LongestName)
+	for _, c := range []struct{ id, want string }{{"alder", "alder-ranked"}, {"alder-ranked", "alder-ranked"}, {long, long[:schemas.LongestName-len(ranked)] + ranked}} {
+		text := strings.Replace(string(Default().YAML()), "id: default", "id: "+c.id+"\nnext: [{after: a, buy: b, chance: 0.1}]", 1)
+		s, err := Parse("m.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Ranked([]float64{1, 12.345678}, "two customers")
+		if err != nil || got.ID != c.want || !IsRanked(got.Version) {
+			t.Fatalf("Ranked of %s = %v, %v, want %s", c.id, got, err, c.want)
+		}
+		if again, err := FromMessage(got.Message()); err != nil || again.Version != got.Version {
+			t.Errorf("FromMessage = %v, %v, want %s", again, err, got.Version)
+		}
+		want := *s
+		want.ID, want.Version, want.yaml = got.ID, got.Version, got.yaml
+		want.Value.Ranks, want.Value.RanksOf = []float64{1, 12.345678}, "two customers"
+		if !reflect.DeepEqual(*got, want) {
+			t.Errorf("Ranked = %+v, want %+v", *got, want)
+		}
+	}
+	if IsRanked("alder@0123456789ab") {
+		t.Error("alder is ranked, want not: a person wrote it")
 	}
 }

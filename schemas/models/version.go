@@ -29,10 +29,38 @@ func (s *Set) Write() ([]byte, error) {
 	return text, nil
 }
 
+// ranked ends the ids of sets with ranks that a station worked out.
+const ranked = "-ranked"
+
+// Ranked returns the set with other ranks, under an id that says so.
+func (s *Set) Ranked(ranks []float64, of string) (*Set, error) {
+	other := *s
+	id := strings.TrimSuffix(s.ID, ranked)
+	other.ID = id[:min(len(id), schemas.LongestName-len(ranked))] + ranked
+	other.Value.Ranks, other.Value.RanksOf = ranks, of
+	text, err := other.Write()
+	if err != nil {
+		return nil, err
+	}
+	return Parse(other.ID, text)
+}
+
+// IsRanked reports whether Ranked made the set of this version.
+func IsRanked(version string) bool {
+	id, _, _ := strings.Cut(version, "@")
+	return strings.HasSuffix(id, ranked)
+}
+
 // Message returns the set as the topic models carries it, under the key Version.
 func (s *Set) Message() *schemas.ModelsVersion {
 	_, version, _ := strings.Cut(s.Version, "@")
 	return &schemas.ModelsVersion{Id: s.ID, Version: version, Yaml: s.yaml}
+}
+
+// InForce returns what every partition of events is told when the set is put in
+// force.
+func (s *Set) InForce() *schemas.Event {
+	return &schemas.Event{Body: &schemas.Event_Models{Models: &schemas.ModelsInForce{Version: s.Version}}}
 }
 
 // FromMessage returns the set that a record of the topic models carries.
