@@ -2,11 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"segue/cmd/segue/curve"
+	"segue/cmd/segue/table"
+	"segue/processors/model/feature"
 )
 
 func newEvaluateCommand() *cobra.Command {
@@ -23,7 +27,10 @@ written to Kafka.`,
     --calibrate-until 2026-03-31 --evaluate-until 2026-06-30
   segue evaluate propensity --table visits.csv.gz --target bought
   segue evaluate next-basket --baskets until_may.csv.gz --test june.csv.gz
-  segue evaluate pairs --baskets order_lines.csv --json`,
+  segue evaluate pairs --baskets order_lines.csv --json
+  segue evaluate subject --tests tests.csv.gz
+  segue evaluate uplift --table mails.csv.gz --treatment arm \
+    --control none --treated mail --outcome visited`,
 		Args: cobra.ArbitraryArgs,
 		RunE: runGroup,
 	}
@@ -32,8 +39,36 @@ written to Kafka.`,
 		newEvaluatePropensityCommand(),
 		newEvaluateNextBasketCommand(),
 		newEvaluatePairsCommand(),
+		newEvaluateSubjectCommand(),
+		newEvaluateUpliftCommand(),
 	)
 	return cmd
+}
+
+// testEvery are the numbers of --test-every.
+func testEvery(command, text string) (every, first int, err error) {
+	if n, err := fmt.Sscanf(text+"\n", "%d:%d\n", &every, &first); n != 2 || err != nil || every < 2 || first < 0 || first >= every {
+		return 0, 0, usageError{fmt.Errorf("segue evaluate %s: --test-every: got %q, want two numbers such as 5:4, the first 2 or more, the second less than it", command, text)}
+	}
+	return every, first, nil
+}
+
+// isYes says whether a column says that it happened: by yes where that is given.
+func isYes(row table.Row, column int, yes string) (bool, error) {
+	text := strings.TrimSpace(row.Text(column))
+	if yes != "" {
+		if text == "" {
+			return false, row.Wrong(column, fmt.Sprintf("%q or another value", yes))
+		}
+		return text == yes, nil
+	}
+	switch feature.Number(text) {
+	case 1:
+		return true, nil
+	case 0:
+		return false, nil
+	}
+	return false, row.Wrong(column, "true or false, yes or no, 1 or 0; or say with --positive which value counts")
 }
 
 // draw writes charts into a file.

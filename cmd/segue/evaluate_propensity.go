@@ -12,7 +12,6 @@ import (
 
 	"segue/cmd/segue/curve"
 	"segue/cmd/segue/table"
-	"segue/processors/model/feature"
 	"segue/processors/model/measure"
 	"segue/processors/model/propensity"
 )
@@ -66,9 +65,9 @@ func (p *propensityEvaluation) run(in io.Reader, out io.Writer) error {
 	if p.table == "" || p.target == "" {
 		return usageError{errors.New("segue evaluate propensity: want --table FILE, or - for standard input, and --target COLUMN")}
 	}
-	var every, first int
-	if n, err := fmt.Sscanf(p.testEvery+"\n", "%d:%d\n", &every, &first); n != 2 || err != nil || every < 2 || first < 0 || first >= every {
-		return usageError{fmt.Errorf("segue evaluate propensity: --test-every: got %q, want two numbers such as 5:4, the first 2 or more, the second less than it", p.testEvery)}
+	every, first, err := testEvery("propensity", p.testEvery)
+	if err != nil {
+		return err
 	}
 	names, rows, happened, err := p.read(in)
 	if err != nil {
@@ -111,7 +110,7 @@ func (p *propensityEvaluation) read(in io.Reader) (names []string, rows [][]stri
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		did, err := p.positive(row, target)
+		did, err := isYes(row, target, p.yes)
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -122,23 +121,6 @@ func (p *propensityEvaluation) read(in io.Reader) (names []string, rows [][]stri
 		rows, happened = append(rows, values), append(happened, did)
 	}
 	return names, rows, happened, nil
-}
-
-func (p *propensityEvaluation) positive(row table.Row, target int) (bool, error) {
-	text := strings.TrimSpace(row.Text(target))
-	if p.yes != "" {
-		if text == "" {
-			return false, row.Wrong(target, fmt.Sprintf("%q or another value", p.yes))
-		}
-		return text == p.yes, nil
-	}
-	switch feature.Number(text) {
-	case 1:
-		return true, nil
-	case 0:
-		return false, nil
-	}
-	return false, row.Wrong(target, "true or false, yes or no, 1 or 0; or say with --positive which value counts")
 }
 
 func (p *propensityEvaluation) print(out io.Writer, e *propensity.Evaluation) error {

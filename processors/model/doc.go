@@ -23,4 +23,7 @@
 //	measure                            how good a prediction was
 //	pair                               what is bought together
 //	basket                             what the next basket holds
+//	subject → bandit                   which line is shown, and how often
+//	uplift                             for whom a treatment changes anything
+//	lift                               what an experiment did, and whether it was one
 package model
