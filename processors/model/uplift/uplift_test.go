@@ -18,6 +18,10 @@ func TestQini(t *testing.T) {
 	if got, want := fmt.Sprint(Curve(scores, treated, happened)), "[{0 0} {1 1} {2 1} {3 2} {4 1}]"; got != want {
 		t.Errorf("Curve = %s, want %s", got, want)
 	}
+	// Of arms that differ in size, the control counts for as many as are treated.
+	if got, want := fmt.Sprint(Curve([]float64{3, 2, 1}, []bool{false, true, true}, []bool{true, true, false})), "[{0 0} {1 0} {2 0} {3 -1}]"; got != want {
+		t.Errorf("Curve = %s, want %s", got, want)
+	}
 	// The area is 4.5, and by chance 2. The best order is a and c alike, then b, then
 	// d: 2 at 2 and 3, 1 at 4, an area of 5.5.
 	if got := Qini(scores, treated, happened); math.Abs(got-2.5/3.5) > 1e-12 {
