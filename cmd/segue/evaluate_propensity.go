@@ -116,7 +116,7 @@ func (p *propensityEvaluation) read(in io.Reader) (names []string, rows [][]stri
 		}
 		values := make([]string, len(kept))
 		for i, column := range kept {
-			values[i] = row.Text(column)
+			values[i] = row.Value(column)
 		}
 		rows, happened = append(rows, values), append(happened, did)
 	}

@@ -1,12 +1,13 @@
 // Package table reads what a person hands to a command: rows with named columns.
 //
-//	CSV, tab-separated, either gzipped, or Parquet → columns by name → rows
+//	CSV with commas, semicolons or tabs, gzipped or not, or Parquet → columns by name → rows
 //
 // It stands beside the commands, since models do no I/O and stations read topics.
 //
 // Not obvious: what a file is shows in its first bytes, whatever it is called.
 // Every value is handed over as text, as if it had been CSV, so that one file
-// means the same in all formats.
+// means the same in all formats. Where semicolons separate, a comma in a number is
+// that of its decimals, as those write it who need the semicolon; nowhere else.
 package table
 
 import (
@@ -35,6 +36,8 @@ type File struct {
 	next  func() (fields []string, line int, err error)
 	place string
 	close []func() error
+	// comma is that of decimals: semicolons separate.
+	comma bool
 }
 
 // Row is one row of a table, valid until the next is read.
@@ -47,8 +50,7 @@ type Row struct {
 }
 
 // Open opens the table at path, or the one that in holds when path is "-". The
-// first line of a text names its columns, separated by tabs if there are any,
-// else by commas.
+// first line of a text names its columns; it shows what separates them.
 func Open(path string, in io.Reader) (*File, error) {
 	f := &File{path: path}
 	if path == "-" {
@@ -106,9 +108,8 @@ func (f *File) openText(text *bufio.Reader) error {
 	}
 	records := csv.NewReader(text)
 	records.ReuseRecord = true
-	if bytes.IndexByte(header, '\t') >= 0 {
-		records.Comma = '\t'
-	}
+	records.Comma = separator(header)
+	f.comma = records.Comma == ';'
 	names, err := records.Read()
 	if err != nil {
 		return err
@@ -133,6 +134,33 @@ func (f *File) openText(text *bufio.Reader) error {
 		}
 	}
 	return nil
+}
+
+// separator of a header: tabs if there are any, else semicolons if there are more of
+// them than commas, which names in quotes may have too, else commas.
+func separator(header []byte) rune {
+	var tabs, semicolons, commas int
+	quoted := false
+	for _, b := range header {
+		switch {
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '\t':
+			tabs++
+		case b == ';':
+			semicolons++
+		case b == ',':
+			commas++
+		}
+	}
+	switch {
+	case tabs > 0:
+		return '\t'
+	case semicolons > commas:
+		return ';'
+	}
+	return ','
 }
 
 // Close closes the file.
@@ -187,13 +215,41 @@ func (f *File) Rows() iter.Seq2[Row, error] {
 // Text is what stands in a column.
 func (r Row) Text(column int) string { return r.fields[column] }
 
+// Value is what stands in a column as other tables have it: a number with a decimal
+// comma has a point.
+func (r Row) Value(column int) string {
+	if n, err := r.Number(column); r.file.comma && err == nil {
+		return strconv.FormatFloat(n, 'g', -1, 64)
+	}
+	return r.fields[column]
+}
+
 // Number is the finite number in a column.
 func (r Row) Number(column int) (float64, error) {
-	n, err := strconv.ParseFloat(strings.TrimSpace(r.fields[column]), 64)
+	text := strings.TrimSpace(r.fields[column])
+	if r.file.comma {
+		var ok bool
+		if text, ok = withPoint(text); !ok {
+			return 0, r.Wrong(column, "a number with one decimal comma or point, and no thousands")
+		}
+	}
+	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
 		return 0, r.Wrong(column, "a number")
 	}
 	return n, nil
+}
+
+// withPoint writes a number that may have a decimal comma with a point. False: 1.234,5
+// and 1,234,567 have signs of thousands, so that 1,234 might be a thousand as well.
+func withPoint(text string) (string, bool) {
+	switch commas := strings.Count(text, ","); {
+	case commas == 0:
+		return text, true
+	case commas > 1 || strings.ContainsRune(text, '.'):
+		return "", false
+	}
+	return strings.Replace(text, ",", ".", 1), true
 }
 
 // layouts are the forms of ISO 8601 that Time takes, which all differ in length

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +38,8 @@ func TestOneTableInEveryFormat(t *testing.T) {
 		"csv":          orders,
 		"crlf and bom": "\ufeff" + strings.ReplaceAll(orders, "\n", "\r\n"),
 		"tabs":         strings.NewReplacer(`"bob, jr"`, "bob, jr", ",2", "\t2", ",1", "\t1", ",7", "\t7", "r,d", "r\td", "e,a", "e\ta").Replace(orders),
+		"semicolons":   strings.NewReplacer(",2", ";2", ",1", ";1", ",7", ";7", "r,d", "r;d", "e,a", "e;a", "12.5", "12,5").Replace(orders),
+		"names quoted": strings.Replace(orders, "customer,date,amount", `"customer","date","amount"`, 1),
 		"gzip":         zipped.String(),
 		"parquet":      columns.String(),
 	} {
@@ -80,9 +84,54 @@ func read(path, in string) (string, error) {
 	return b.String(), nil
 }
 
+// The header alone says what separates: what stands in quotes does not count.
+func TestSeparators(t *testing.T) {
+	for header, want := range map[string]string{
+		"a,b": "[a b]", "a;b": "[a b]", "a\tb": "[a b]", "a": "[a]", "a,b;c,d": "[a b;c d]",
+		`"a;b;c",d`: "[a;b;c d]", `"a,b,c";d`: "[a,b,c d]", "a,b\tc;d": "[a,b c;d]", `"a ""x;y"" b",c`: `[a "x;y" b c]`,
+	} {
+		file, err := Open("-", strings.NewReader(header+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(file.Names()); got != want {
+			t.Errorf("columns of %q: got %s, want %s", header, got, want)
+		}
+	}
+}
+
+// Where semicolons separate a number may have either point; where commas do, one in
+// quotes is no number.
+func TestDecimalCommas(t *testing.T) {
+	file, err := Open("-", strings.NewReader("n;t\n12,5;a,b\n-,5;a,b\n1e3;a,b\n 7 ;a,b\n12.25;a,b\n1,2e-1;a,b\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []float64
+	for row, err := range file.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := row.Number(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, n)
+		if text := row.Value(0); text != strconv.FormatFloat(n, 'g', -1, 64) {
+			t.Errorf("Value = %q, want that of %v", text, n)
+		}
+		if row.Value(1) != "a,b" {
+			t.Errorf("Value = %q, want a,b", row.Value(1))
+		}
+	}
+	if want := []float64{12.5, -.5, 1000, 7, 12.25, .12}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // What is wrong is named with its line, what stands there, and what was wanted.
 func TestWrongTables(t *testing.T) {
-	const head = "customer,date,amount\n"
+	const head, semi = "customer,date,amount\n", "customer;date;amount\n"
 	for _, tc := range []struct{ content, want string }{
 		{"", "standard input: got nothing, want a line that names the columns"},
 		{"a,b\n", `standard input: no column "customer"; there are a, b`},
@@ -95,6 +144,12 @@ func TestWrongTables(t *testing.T) {
 		{head + "ada,29.3.2026,1\n", `standard input:2: date: got "29.3.2026", want a date or time such as 2026-03-29 or 2026-03-29T12:00:00Z`},
 		{head + "ada,2026-02-30,1\n", `standard input:2: date: got "2026-02-30"`},
 		{head + "ada,\"2026-03-29,1\n", "standard input:2: "},
+		{head + "ada,2026-03-29,\"1,5\"\n", `standard input:2: amount: got "1,5", want a number`},
+		{semi + "ada;2026-03-29;1.234,5\n", `standard input:2: amount: got "1.234,5", want a number with one decimal comma or point, and no thousands`},
+		{semi + "ada;2026-03-29;1\nada;2026-03-29;1,234,567\n", `standard input:3: amount: got "1,234,567", want a number with one`},
+		{semi + "ada;2026-03-29;,\n", `standard input:2: amount: got ",", want a number`},
+		{semi + "ada;2026-03-29\n", "standard input:2: got 2 values, want 3: customer, date, amount"},
+		{"customer,date;amount;x\n", `standard input: no column "customer"; there are customer,date, amount, x`},
 	} {
 		if _, err := read("-", tc.content); err == nil || !strings.HasPrefix(err.Error(), tc.want) {
 			t.Errorf("%q:\n got %v\nwant %s", tc.content, err, tc.want)
@@ -151,6 +206,8 @@ func TestParquetTypes(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte(orders))
+	f.Add([]byte("customer;date;amount\nada;2026-03-29;12,5\n\"bob; jr\";2026-03-30;1.234,5\n"))
+	f.Add([]byte("customer\tdate\tamount\nada\t2026-03-29\t12.5\n"))
 	f.Add([]byte("PAR1"))
 	f.Add([]byte("\x1f\x8b\x08"))
 	f.Fuzz(func(t *testing.T, content []byte) {
