@@ -20,8 +20,8 @@ func newEvaluateCommand() *cobra.Command {
 		Long: `Fit a model on the earlier part of a file of your own, let it predict the later
 part, and say how good that was, beside a baseline that needs no model.
 
-A file is CSV, with commas, semicolons or tabs, and names its columns; gzipped or
-not, or Parquet; what it is shows in its content. Nothing is read from or
+A file is CSV, with commas, semicolons or tabs, and names its columns; gzipped
+or not, or Parquet; what it is shows in its content. Nothing is read from or
 written to Kafka.`,
 		Example: `  segue evaluate churn --orders orders.csv.gz \
     --calibrate-until 2026-03-31 --evaluate-until 2026-06-30

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,13 +15,16 @@ import (
 
 	"segue/cmd/segue/curve"
 	"segue/cmd/segue/table"
+	"segue/processors/customer"
 	"segue/processors/model/churn"
 	"segue/processors/model/history"
 	"segue/processors/model/measure"
+	"segue/schemas"
+	"segue/schemas/models"
 )
 
 type churnEvaluation struct {
-	orders, plot           string
+	orders, events, plot   string
 	customer, date, amount string
 	calibrate, evaluate    string
 	unit                   string
@@ -30,17 +35,25 @@ type churnEvaluation struct {
 func newEvaluateChurnCommand() *cobra.Command {
 	var c churnEvaluation
 	cmd := &cobra.Command{
-		Use:   "churn --orders FILE",
+		Use:   "churn {--orders FILE | --events FILE}",
 		Short: "Fit who will come back, and how often",
 		Long: `Fit Pareto/NBD, BG/NBD and MBG/NBD to the orders up to a date, and Gamma-Gamma
 to their amounts; forecast each customer's orders from then to a later date; and
 compare that with what came, beside what recency and frequency alone say.
 
-What is shown as churn is the probability of no order in that time. Orders of
-one customer on one date are one; an amount below 0 is money back and no order.`,
+Two probabilities are measured. "Shown" is that of no order in that time, which
+the time itself confirms or not. "Live" is scores.churn, which segments read:
+that a customer is gone for good. Who is not gone need not order, so its number
+is less than the share without an order; with --events it is joined with visits
+and mails as it is in the stream, and measured by who was seen again, too.
+
+Orders of one customer on one date are one; an amount below 0 is money back and
+no order.`,
 		Example: `  segue evaluate churn --orders orders.csv.gz --plot churn.svg \
     --calibrate-until 2026-03-31 --evaluate-until 2026-06-30
   segue evaluate churn --orders orders.parquet --customer email --json \
+    --calibrate-until 2026-03-31 --evaluate-until 2026-06-30
+  segue evaluate churn --events all.jsonl \
     --calibrate-until 2026-03-31 --evaluate-until 2026-06-30`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,6 +63,7 @@ one customer on one date are one; an amount below 0 is money back and no order.`
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&c.orders, "orders", "", "`FILE` of orders, - for standard input")
+	flags.StringVar(&c.events, "events", "", "`FILE` of events as segue replay takes them, instead")
 	flags.StringVar(&c.customer, "customer", "customer", "`COLUMN` of the customer")
 	flags.StringVar(&c.date, "date", "date", "`COLUMN` of the date or time, in ISO 8601")
 	flags.StringVar(&c.amount, "amount", "amount", "`COLUMN` of the amount; without it money is left out")
@@ -68,12 +82,27 @@ type churnReport struct {
 	// LastOrder is the date of the file's last: silence after it may be the file's.
 	LastOrder string `json:"last_order"`
 	*churn.Evaluation
+	Live live `json:"live"`
+}
+
+// live is how good scores.churn is, at the end of the calibration, of the customers
+// that it was fitted to.
+type live struct {
+	Customers int            `json:"customers"`
+	Mean      measure.Figure `json:"mean"`
+	AUC       measure.Figure `json:"auc"` // of placing no order
+	// AUCUnseen is of giving no sign of life, AUCUnseenRecency that of how long ago the
+	// last order was; null where orders are all there is.
+	AUCUnseen        measure.Figure `json:"auc_unseen"`
+	AUCUnseenRecency measure.Figure `json:"auc_unseen_recency"`
+	Unseen           int            `json:"unseen"`
 }
 
 func (c *churnEvaluation) run(in io.Reader, out io.Writer) error {
-	if c.orders == "" {
-		return usageError{errors.New("segue evaluate churn: want --orders FILE, or - for standard input")}
+	if (c.orders == "") == (c.events == "") {
+		return usageError{errors.New("segue evaluate churn: want one of --orders FILE and --events FILE, - for standard input")}
 	}
+	path := cmp.Or(c.orders, c.events)
 	calibrated, err := dateFlag("calibrate-until", c.calibrate)
 	if err != nil {
 		return err
@@ -89,17 +118,21 @@ func (c *churnEvaluation) run(in io.Reader, out io.Writer) error {
 	if err := unit.UnmarshalText([]byte(c.unit)); err != nil {
 		return usageError{fmt.Errorf("segue evaluate churn: --%w", err)}
 	}
-	orders, err := c.read(in)
+	orders, happened, err := c.past(in)
 	if err != nil {
 		return err
 	}
 	customers := history.Cohort(orders, calibrated, evaluated)
 	if len(customers) == 0 {
-		return fmt.Errorf("%s: got no customer who ordered by %s, want at least one", c.orders, c.calibrate)
+		return fmt.Errorf("%s: got no customer who ordered by %s, want at least one", path, c.calibrate)
 	}
 	e, err := churn.Evaluate(customers, evaluated.Sub(calibrated), unit)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.orders, err)
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	live, err := c.live(happened, endOf(calibrated), endOf(evaluated))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if c.plot != "" {
 		if err := drawChurn(c.plot, e); err != nil {
@@ -107,7 +140,7 @@ func (c *churnEvaluation) run(in io.Reader, out io.Writer) error {
 		}
 	}
 	last := slices.MaxFunc(orders, func(a, b history.Order) int { return a.At.Compare(b.At) })
-	report := churnReport{calibrated.Format(time.DateOnly), evaluated.Format(time.DateOnly), last.At.Format(time.DateOnly), e}
+	report := churnReport{calibrated.Format(time.DateOnly), evaluated.Format(time.DateOnly), last.At.Format(time.DateOnly), e, live}
 	if c.json {
 		return writeJSON(out, report)
 	}
@@ -122,6 +155,83 @@ func dateFlag(name, text string) (time.Time, error) {
 	}
 	year, month, day := at.Date()
 	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC), nil
+}
+
+// endOf is the last instant of a date.
+func endOf(date time.Time) int64 { return date.AddDate(0, 0, 1).UnixMilli() - 1 }
+
+// past is what happened: the orders, and all of it.
+func (c *churnEvaluation) past(in io.Reader) (orders []history.Order, happened *storeHistory, err error) {
+	if c.events != "" {
+		if happened, err = readEvents(c.events, in); err != nil {
+			return nil, nil, err
+		}
+		for _, e := range happened.events {
+			if o := e.event.GetOrder(); o != nil {
+				orders = append(orders, history.Order{Customer: e.key, At: time.UnixMilli(e.at).UTC(), Amount: paid(o)})
+			}
+		}
+		return orders, happened, nil
+	}
+	if orders, err = c.read(in); err != nil {
+		return nil, nil, err
+	}
+	var book orderBook
+	for _, o := range orders {
+		book.add(orderLine{customer: o.Customer, at: o.At, amount: o.Amount, quantity: 1})
+	}
+	happened, _ = book.history()
+	return orders, happened, nil
+}
+
+// paid is what an order was worth.
+func paid(o *schemas.Order) float64 {
+	total := o.GetTotalMicros()
+	if total == 0 && !o.GetFree() {
+		for _, x := range o.GetProducts() {
+			total += x.GetPriceMicros() * max(1, x.GetQuantity())
+		}
+	}
+	return float64(total) / 1e6
+}
+
+// live asks for the very score that segments read, by the station's own fold.
+func (c *churnEvaluation) live(happened *storeHistory, calibrated, evaluated int64) (live, error) {
+	past := customer.NewPast(models.Default(), customer.Plan{Events: len(happened.events), Hold: calibrated})
+	happened.before(evaluated)
+	if err := happened.fold(past, io.Discard); err != nil {
+		return live{}, err
+	}
+	all, err := past.Foretold()
+	if err != nil {
+		return live{}, err
+	}
+	l := live{Customers: len(all), AUCUnseen: measure.Figure(math.NaN()), AUCUnseenRecency: measure.Figure(math.NaN())}
+	var gone, recency []float64
+	var silent, unseen []bool
+	for _, x := range all {
+		gone, recency = append(gone, x.Gone), append(recency, x.SilentDays)
+		silent, unseen = append(silent, !x.Ordered), append(unseen, !x.Seen)
+		l.Mean += measure.Figure(x.Gone / float64(len(all)))
+		if !x.Seen {
+			l.Unseen++
+		}
+	}
+	l.AUC = measure.Figure(measure.AUC(gone, silent))
+	if c.events != "" {
+		l.AUCUnseen, l.AUCUnseenRecency = measure.Figure(measure.AUC(gone, unseen)), measure.Figure(measure.AUC(recency, unseen))
+	}
+	return l, nil
+}
+
+func (l live) print(out io.Writer) {
+	fmt.Fprintf(out, "\nLive, as scores.churn: gone for good, of %d customers. Mean %.4f, AUC of no order %.4f.\n", l.Customers, l.Mean, l.AUC)
+	if !math.IsNaN(float64(l.AUCUnseen)) {
+		fmt.Fprintf(out, "Of the %d never seen again AUC %.4f, by the last order alone %.4f.\n", l.Unseen, l.AUCUnseen, l.AUCUnseenRecency)
+	}
+	if l.Mean < .01 && l.Customers > 0 {
+		fmt.Fprintln(out, strings.Join(wrapped("By these orders hardly anybody leaves for good, so thresholds of scores.churn find nobody; rank by scores.value, or ask since().", helpWidth), "\n"))
+	}
 }
 
 func (c *churnEvaluation) read(in io.Reader) ([]history.Order, error) {
@@ -188,8 +298,9 @@ func (r churnReport) print(out io.Writer) error {
 			"             correlation of amounts and repeats %.3f, taken for 0\n",
 			g.Parameters.P, g.Parameters.Q, g.Parameters.V, g.Customers, g.LogLikelihood, g.Correlation)
 	}
-	fmt.Fprintf(out, "\nShown as churn: the probability of no order in %d days, by %s.\nAUC %.4f, calibration error %.4f.\n",
+	fmt.Fprintf(out, "\nShown: the probability of no order in %d days, by %s.\nAUC %.4f, calibration error %.4f.\n",
 		days(r.Horizon), r.Shown.Model, r.Shown.AUC, r.Shown.CalibrationError)
+	r.Live.print(out)
 	if r.LastOrder < r.EvaluateUntil {
 		fmt.Fprintf(out, "The file's last order is of %s; what is missing after it counts as silence.\n", r.LastOrder)
 	}

@@ -40,6 +40,11 @@ type evaluated struct {
 		AUC              *float64
 		CalibrationError float64 `json:"calibration_error"`
 	}
+	Live struct {
+		Customers int
+		Mean, AUC float64
+		Unseen    *float64 `json:"auc_unseen"`
+	}
 	Baselines map[string]struct {
 		AUC *float64
 		MAE *float64
@@ -132,6 +137,10 @@ func TestEvaluateChurnOfCDNOW(t *testing.T) {
 	}
 	if got.Shown.AUC == nil || *got.Shown.AUC < .72 || got.Shown.CalibrationError > .06 || got.Shown.Model == "bg_nbd" {
 		t.Errorf("shown: got %+v", got.Shown)
+	}
+	// With orders alone the score that segments read is 1 - P(alive), to the hour.
+	if l := got.Live; l.Customers != 2357 || l.AUC < .72 || math.Abs(l.AUC-got.Models["pareto_nbd"].AUCAlive) > .002 || l.Mean < .5 || l.Mean > .7 || l.Unseen != nil {
+		t.Errorf("live: got %+v", l)
 	}
 	if r, f := got.Baselines["recency"], got.Baselines["frequency"]; r.AUC == nil || f.AUC == nil || f.MAE == nil || r.MAE != nil {
 		t.Errorf("baselines: got %+v", got.Baselines)

@@ -56,43 +56,49 @@ type sum struct {
 	products []*schemas.Product
 }
 
-// read makes an event of each order, and says what was left out.
-func (c *orderColumns) read(path string, in io.Reader) (*storeHistory, []string, error) {
-	var all []*sum
-	known, onDay := map[orderOf]*sum{}, map[orderOf]*sum{}
-	guests, err := c.lines(path, in, func(l orderLine) {
-		key := orderOf{l.customer, l.order, 0}
-		at := wallClock(l.at)
-		if l.order == "" {
-			key.at = at
-		}
-		o := known[key]
-		if o == nil {
-			o = &sum{orderOf: orderOf{l.customer, l.order, at}}
-			known[key] = o
-			all = append(all, o)
-		}
-		o.at = min(o.at, at)
-		o.amount += l.amount
-		if l.amount < 0 || l.quantity < 0 {
-			return
-		}
-		o.sold = true
-		if l.product != "" {
-			o.products = append(o.products, &schemas.Product{Id: l.product, PriceMicros: micros(l.price), Quantity: int64(min(max(1, l.quantity), 1e6))})
-		}
-	})
-	if err != nil {
-		return nil, nil, err
+// orderBook makes orders of rows.
+type orderBook struct {
+	all   []*sum
+	known map[orderOf]*sum
+}
+
+func (b *orderBook) add(l orderLine) {
+	key := orderOf{l.customer, l.order, 0}
+	at := wallClock(l.at)
+	if l.order == "" {
+		key.at = at
 	}
+	o := b.known[key]
+	if o == nil {
+		if b.known == nil {
+			b.known = map[orderOf]*sum{}
+		}
+		o = &sum{orderOf: orderOf{l.customer, l.order, at}}
+		b.known[key] = o
+		b.all = append(b.all, o)
+	}
+	o.at = min(o.at, at)
+	o.amount += l.amount
+	if l.amount < 0 || l.quantity < 0 {
+		return
+	}
+	o.sold = true
+	if l.product != "" {
+		o.products = append(o.products, &schemas.Product{Id: l.product, PriceMicros: micros(l.price), Quantity: int64(min(max(1, l.quantity), 1e6))})
+	}
+}
+
+// history has an event of each order. alone is how often money went back on a day
+// without one, which is left out.
+func (b *orderBook) history() (h *storeHistory, alone int) {
 	day := func(o *sum) orderOf { return orderOf{o.customer, "", o.at / (24 * time.Hour).Milliseconds()} }
-	for _, o := range all {
+	onDay := map[orderOf]*sum{}
+	for _, o := range b.all {
 		if o.sold && onDay[day(o)] == nil {
 			onDay[day(o)] = o
 		}
 	}
-	alone := 0
-	for _, o := range all {
+	for _, o := range b.all {
 		switch of := onDay[day(o)]; {
 		case o.sold:
 		case of == nil:
@@ -101,8 +107,8 @@ func (c *orderColumns) read(path string, in io.Reader) (*storeHistory, []string,
 			of.amount += o.amount
 		}
 	}
-	h := new(storeHistory)
-	for _, o := range all {
+	h = new(storeHistory)
+	for _, o := range b.all {
 		if o.sold {
 			total := micros(max(0, o.amount))
 			h.events = append(h.events, storeEvent{o.at, o.customer, &schemas.Event{Body: &schemas.Event_Order{
@@ -110,6 +116,17 @@ func (c *orderColumns) read(path string, in io.Reader) (*storeHistory, []string,
 		}
 	}
 	h.sort()
+	return h, alone
+}
+
+// read makes an event of each order, and says what was left out.
+func (c *orderColumns) read(path string, in io.Reader) (*storeHistory, []string, error) {
+	var book orderBook
+	guests, err := c.lines(path, in, book.add)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, alone := book.history()
 	var said []string
 	if guests > 0 {
 		said = append(said, fmt.Sprintf("left out: %s without a customer", counted(guests, "row", "rows")))

@@ -101,7 +101,16 @@ func (d *held) bought(c *past, products []string) {
 }
 
 // Foretold are those who had ordered by Plan.Hold, once all is folded.
-func (h *Past) Foretold() []Foretold {
+func (h *Past) Foretold() ([]Foretold, error) {
+	if h.held == nil { // nothing came later
+		if err := h.hold(); err != nil {
+			return nil, err
+		}
+	}
+	return h.foretold(), nil
+}
+
+func (h *Past) foretold() []Foretold {
 	var all []Foretold
 	for _, c := range h.known() {
 		if g := c.guess; g != nil {
@@ -129,7 +138,7 @@ func (h *Past) value(d *held, until int64, tell func(string, ...any)) {
 func (h *Past) churnHeld(until int64, tell func(string, ...any)) {
 	var gone, recency []float64
 	var silent []bool
-	for _, x := range h.Foretold() {
+	for _, x := range h.foretold() {
 		gone, recency, silent = append(gone, x.Gone), append(recency, x.SilentDays), append(silent, !x.Ordered)
 	}
 	days := float64(until-h.plan.Hold) * 7 / week

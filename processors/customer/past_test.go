@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"segue/processors/customer/score"
 	"segue/schemas"
 	"segue/schemas/models"
@@ -244,4 +246,63 @@ func TestFittedSetsAreNotTooLarge(t *testing.T) {
 	if n := len(set.Next); n < 2000 || n > 5000 || set.Next[n-1].After != fmt.Sprintf("%0200d", 9999) || len(set.YAML()) > models.MaxSize {
 		t.Errorf("%d pairs up to %s in %d bytes, want the first of them", n, set.Next[n-1].After, len(set.YAML()))
 	}
+}
+
+// Whatever happens to whom, a fit sees the features that the station serves: before
+// and after they become another customer, as carts lapse, and with mails sent.
+func TestFitSeesWhatIsServed(t *testing.T) {
+	pb := parse(t, shop(t))
+	does := []string{"visit", "view sku=mug price=12", "view sku=jug price=30", "view sku=mug", "cart_add sku=mug price=12.50", "cart_remove sku=mug", "order total=10",
+		"order total=5 ago=9d", "view sku=mug ago=2d", "opened", "subscribe", "bounced", "opened machine=scanner"}
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t, monday)
+		w.inForce(pb)
+		h := NewPast(models.Default(), Plan{Zone: pb.Store.Zone})
+		told, at := 0, int64(monday)
+		names := []string{"ada", "bob", "anon-1", "anon-2"}
+		for range rapid.IntRange(1, 40).Draw(t, "events") {
+			at = max(at, w.clock) + rapid.SampledFrom([]int64{1, 1000, 3_600_000, 7 * 3_600_000, 3 * day, 40 * day}).Draw(t, "gap")
+			name := rapid.SampledFrom(names).Draw(t, "who")
+			what := rapid.SampledFrom(does).Draw(t, "does")
+			if strings.HasPrefix(name, "anon") && rapid.IntRange(0, 4).Draw(t, "logs in") == 0 {
+				what = "becomes known=" + rapid.SampledFrom([]string{"ada", "bob"}).Draw(t, "known")
+			}
+			key, e := w.event(name+" "+what, at)
+			w.record(at, key, e)
+			now := w.clock
+			for ; told < len(w.log); told++ {
+				r, e := w.log[told], new(schemas.Event)
+				if err := schemas.Decode(r.value, e); err != nil {
+					t.Fatal(err)
+				}
+				if e.IsControl() || e.GetMerge() != nil { // the latter a fit writes itself
+					continue
+				}
+				if err := h.Event(r.key, r.at, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := h.let(now); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
+				served, known := w.replay.State(name)
+				c := h.customers[name]
+				if !known || c == nil {
+					if known != (c != nil) {
+						t.Fatalf("%s is known to one of both", name)
+					}
+					continue
+				}
+				for _, wait := range looks {
+					var r score.Reader
+					r.Of(models.Default(), served, w.strict.zone(served.TimeZone, pb.Store.Zone))
+					h.read(models.Default(), c)
+					if got, want := h.reader.Features(now+wait), r.Features(now+wait); got != want {
+						t.Fatalf("%s, %d ms after %q: a fit sees\n%v, the station\n%v", name, wait, what, got, want)
+					}
+				}
+			}
+		}
+	})
 }
