@@ -223,7 +223,7 @@ func TestChart(t *testing.T) {
 
 // The playbook with other segments is a playbook.
 func TestShopPlaybook(t *testing.T) {
-	for _, n := range []int{1, 64} {
+	for _, n := range []int{1, 1000} {
 		pb, err := shopPlaybook(n)
 		if err != nil {
 			t.Fatal(err)

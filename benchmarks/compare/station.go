@@ -70,7 +70,7 @@ func (b *bench) bySegments(ctx context.Context) error {
 	t := table{{"segments", "µs CPU/event, whole", "fold alone"}}
 	whole, alone := line{name: "whole process"}, line{name: "fold alone"}
 	shop := b.shop(20_000, 300_000)
-	for _, segments := range []int{1, 4, 16, 64} {
+	for _, segments := range []int{1, 10, 100, 1000} {
 		pb, err := shopPlaybook(segments)
 		if err != nil {
 			return err

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"segue/processors/customer/score"
+	"segue/processors/customer/segment"
 	"segue/processors/stream"
 	"segue/schemas"
 	"segue/schemas/playbook"
@@ -112,8 +115,148 @@ func TestWhoIsNotAskedWouldNotHaveChanged(t *testing.T) {
 			if got, next, err = task.Advance(p, in); err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(got, want) || next != wantNext || !bytes.Equal(profile.Encode(nil, p), profile.Encode(nil, twin)) || !reflect.DeepEqual(p.Turns, twin.Turns) {
+			if !reflect.DeepEqual(got, want) || next != wantNext || !bytes.Equal(profile.Encode(nil, p), profile.Encode(nil, twin)) || !reflect.DeepEqual(p.Standing.Levels, twin.Standing.Levels) {
 				t.Fatalf("%v at %+d ms: got %+v, next %d, want %+v, next %d", e, now-monday, got, next, want, wantNext)
+			}
+		}
+		for i := range rapid.IntRange(1, 25).Draw(t, "events") {
+			now += rapid.SampledFrom([]int64{0, 1, 30_000, minute, 5 * minute, 2 * day, 31 * day}).Draw(t, "pause")
+			for next != 0 && next < now {
+				take(nil, next)
+			}
+			e := drawn(t)
+			e.Id = fmt.Sprint(max(0, i-rapid.IntRange(0, 1).Draw(t, "again")))
+			e.OccurredAt = schemas.Timestamp(now - rapid.SampledFrom([]int64{0, 0, 2 * minute, day}).Draw(t, "ago"))
+			take(e, now)
+		}
+	})
+}
+
+// some draws a playbook of a few segments, the first of which others ask about.
+func some(t *rapid.T, shop string) *playbook.Playbook {
+	condition := func(of []string) string {
+		all := rapid.SampledFrom(of).Draw(t, "condition")
+		for range rapid.IntRange(0, 3).Draw(t, "more") {
+			all += rapid.SampledFrom([]string{" && ", " || "}).Draw(t, "logic") + rapid.SampledFrom(of).Draw(t, "condition")
+			if rapid.Bool().Draw(t, "negate") {
+				all = "!(" + all + ")"
+			}
+		}
+		return all
+	}
+	of := slices.DeleteFunc(slices.Clone(asking), func(s string) bool { return strings.Contains(s, "one-0") })
+	before, after, _ := strings.Cut(shop, "segments:\n")
+	before += "segments:\n"
+	for i := range rapid.IntRange(1, 9).Draw(t, "segments") {
+		before += fmt.Sprintf("  one-%d: {enter: '%s'", i, condition(of))
+		if of = asking; rapid.Bool().Draw(t, "leaves") {
+			before += ", leave: '" + condition(slices.DeleteFunc(slices.Clone(of), func(s string) bool { return i == 0 && strings.Contains(s, "one-0") })) + "'"
+		}
+		if rapid.Bool().Draw(t, "stays") {
+			before += fmt.Sprintf(", stay: %dm", rapid.IntRange(1, 40).Draw(t, "stay"))
+		}
+		before += "}\n"
+	}
+	return parse(t, before+after)
+}
+
+// plainly brings memberships up to f.Now by evaluating every condition, and reports
+// whether any changed.
+func plainly(pb *playbook.Playbook, f playbook.Facts) (changed bool) {
+	holds := func(c *playbook.Condition) bool { holds, _ := c.Holds(f); return holds }
+	for _, i := range pb.Order {
+		s, p := &pb.Segments[i], f.Profile
+		at, in := playbook.Membership(p, s.Name)
+		is := holds(s.Enter)
+		switch {
+		case s.Leave != nil && in:
+			is = !holds(s.Leave)
+		case s.Leave != nil:
+			is = is && !holds(s.Leave)
+		}
+		if is = is || in && f.Now < p.Segments[at].Since+s.Stay; is == in {
+			continue
+		}
+		changed = true
+		if is {
+			p.Segments = slices.Insert(p.Segments, at, profile.Membership{Segment: s.Name, Since: f.Now})
+		} else {
+			p.Segments = slices.Delete(p.Segments, at, at+1)
+		}
+	}
+	return changed
+}
+
+// plainlyNext is when time alone changes a membership next; 0: not within the many
+// instants at which a condition turns.
+func plainlyNext(pb *playbook.Playbook, f playbook.Facts) int64 {
+	for range 500 {
+		next := int64(0)
+		for _, s := range pb.Segments {
+			_, until := s.Enter.Holds(f)
+			next = playbook.Sooner(next, until)
+			if s.Leave != nil {
+				_, until = s.Leave.Holds(f)
+				next = playbook.Sooner(next, until)
+			}
+			if at, in := playbook.Membership(f.Profile, s.Name); in && f.Profile.Segments[at].Since+s.Stay > f.Now {
+				next = playbook.Sooner(next, f.Profile.Segments[at].Since+s.Stay)
+			}
+		}
+		if f.Now = next; next == 0 || plainly(pb, f) {
+			return next
+		}
+	}
+	return 0
+}
+
+// changesNext is when a membership changes if nothing happens but wake-ups.
+func changesNext(pb *playbook.Playbook, f playbook.Facts) int64 {
+	for range 500 {
+		changes, next := segment.Changes(f, pb, 0)
+		if len(changes) > 0 {
+			return f.Now
+		}
+		if f.Now = score.Next(f.Scores.(*score.Reader), pb, f.Now, next); f.Now == 0 {
+			break
+		}
+	}
+	return 0
+}
+
+// as is a copy of p whose memberships are others.
+func as(p *profile.Profile, members []profile.Membership) *profile.Profile {
+	q := *p
+	q.Segments, q.Standing = slices.Clone(members), profile.Standing{}
+	return &q
+}
+
+// Whatever the playbook, whatever happens and however long nothing does: asking the
+// segments that it concerns decides as evaluating every condition does, and nobody is
+// woken late.
+func TestAskedAsEvaluatedPlainly(t *testing.T) {
+	yaml := shop(t)
+	rapid.Check(t, func(t *rapid.T) {
+		pb := some(t, yaml)
+		task := loaded(t, pb)
+		p, now, next := task.New("ada"), monday, int64(0)
+		take := func(e *schemas.Event, now int64) {
+			in := stream.Input{Key: "ada", Now: now, Offset: -1, Version: pb.Version}
+			if e != nil {
+				in.Value = schemas.Encode(e)
+			}
+			before := slices.Clone(p.Segments)
+			var err error
+			if _, next, err = task.Advance(p, in); err != nil {
+				t.Fatal(err)
+			}
+			plain := as(p, before)
+			if plainly(pb, task.facts(plain, now)); !slices.Equal(p.Segments, plain.Segments) {
+				t.Fatalf("%v at %+d ms: members of %v, want %v", e, now-monday, p.Segments, plain.Segments)
+			}
+			want := plainlyNext(pb, task.facts(as(p, p.Segments), now))
+			if got := changesNext(pb, task.facts(as(p, p.Segments), now)); want != 0 && got != want {
+				t.Fatalf("%v at %+d ms: woken at %+d ms, want %+d ms", e, now-monday, got-monday, want-monday)
 			}
 		}
 		for i := range rapid.IntRange(1, 25).Draw(t, "events") {

@@ -256,7 +256,7 @@ func (s *step) advance() int64 {
 		return 0
 	}
 	if s.p.Models != s.version.Models {
-		s.p.Models, s.p.Turns = s.version.Models, nil
+		s.p.Models, s.p.Standing.Known = s.version.Models, false
 	}
 	s.read()
 	if s.pb != nil {
@@ -281,14 +281,15 @@ func (s *step) advance() int64 {
 	}
 	facts.Lapse(s.p, s.now)
 	s.read()
-	next := playbook.Sooner(facts.NextLapse(s.p), s.score())
+	s.score()
+	next := facts.NextLapse(s.p)
 	if s.pb == nil {
 		return next
 	}
 	next = playbook.Sooner(next, s.segments(live))
 	s.journeys.Due()
 	s.settle()
-	return playbook.Sooner(next, s.journeys.Next())
+	return score.Next(&s.scores, s.pb, s.now, playbook.Sooner(next, s.journeys.Next()))
 }
 
 // facts are what conditions read of p, by the versions that last decided.
@@ -333,12 +334,11 @@ func (s *step) read() {
 }
 
 // score publishes the scores that have changed.
-func (s *step) score() int64 {
-	changes, next := score.Changes(&s.scores, s.p, s.pb, s.now, s.look)
+func (s *step) score() {
+	changes := score.Changes(&s.scores, s.p, s.pb, s.now, s.look)
 	for i := range changes {
 		s.decide(Decision{Score: &changes[i]})
 	}
-	return next
 }
 
 // inForce brings the customer under a playbook that has not decided before.
@@ -347,7 +347,7 @@ func (s *step) inForce() {
 	if s.p.Playbook == "" { // first contact
 		s.p.Holdout = profile.Draw(s.task.salt, "holdout", s.p.Customer) < s.pb.Limits.Holdout
 	}
-	s.p.Playbook, s.p.Turns = s.pb.Version, nil
+	s.p.Playbook, s.p.Standing.Known = s.pb.Version, false
 	if s.p.FirstSeen == 0 {
 		return
 	}

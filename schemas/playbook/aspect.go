@@ -2,8 +2,9 @@ package playbook
 
 import "segue/schemas"
 
-// Aspects are sides of a customer: what a condition reads, and what an event
-// changes. What they do not share cannot concern each other.
+// Aspects are sides of a customer: what a condition reads, its windows and the
+// segments that it names apart, and what an event changes. What they do not share
+// cannot concern each other.
 type Aspects uint32
 
 const (
@@ -18,7 +19,6 @@ const (
 	ofCarts
 	ofPerson   // who they are, and what they agreed to
 	ofPresence // when they were seen first and last
-	OfSegments // which they are in
 	ofChurn    // scores, in their order
 )
 
@@ -27,17 +27,12 @@ const (
 	Everything = ofChurn<<scoreCount - 1
 
 	ofScores = Everything &^ (ofChurn - 1)
+
+	aspects = 11 + scoreCount // how many there are
 )
 
 // Of returns the side of a customer that a score is.
 func (i Score) Of() Aspects { return ofChurn << i }
-
-// aspect is what a need counts.
-func (k Kind) aspect() Aspects {
-	return [...]Aspects{Orders: ofOrders, OrdersInCategory: ofOrders, OrdersOfProduct: ofOrders, Views: ofViews, ViewsInCategory: ofViews,
-		ViewsOfProduct: ofViews, Visits: ofVisits, Sent: ofSent, Opened: ofOpened, Clicked: ofClicked, Tickets: ofTickets, Named: ofNamed,
-		OrdersWhere: ofOrders, ViewsWhere: ofViews, Carted: ofCarts, CartedInCategory: ofCarts, CartedOfProduct: ofCarts, CartedWhere: ofCarts}[k]
-}
 
 // ChangedBy returns what an event can change: everything, of those that are rare.
 // Any can change a score.
@@ -60,4 +55,4 @@ func ChangedBy(e *schemas.Event) Aspects {
 }
 
 // Predicts says that scores decide who is in it.
-func (s *Segment) Predicts() bool { return s.Reads&ofScores != 0 }
+func (s *Segment) Predicts() bool { return s.Enter.scored || s.Leave != nil && s.Leave.scored }

@@ -52,7 +52,9 @@ func compile(source string, inCart bool) (*Condition, error) {
 	}
 	needs := slices.CompactFunc(slices.SortedFunc(slices.Values(c.needs), func(a, b Need) int { return cmp.Compare(a.ID, b.ID) }),
 		func(a, b Need) bool { return a.ID == b.ID })
-	return &Condition{source: source, root: root, needs: needs, crosses: c.crosses, segments: c.segments, reads: c.reads}, nil
+	scored := false
+	visit(root, func(n node) { scored = scored || reads(n)&ofScores != 0 })
+	return &Condition{source: source, root: root, needs: needs, crosses: c.crosses, segments: c.segments, scored: scored}, nil
 }
 
 var (
@@ -208,7 +210,6 @@ type compiler struct {
 	crosses   []*crossing
 	segments  []reference
 	inProduct bool // in where(…)
-	reads     Aspects
 	faults    []error
 }
 
@@ -249,7 +250,6 @@ func (c *compiler) name(e ast.Expr, name string) node {
 			case v.cart && !c.inCart:
 				v = ofNewest(v)
 			}
-			c.reads |= v.of
 			return read{v}
 		}
 	}
@@ -260,7 +260,6 @@ func (c *compiler) trait(e ast.Expr, name string) node {
 	if c.inProduct {
 		return c.fail(e, traits, "what is known of each product: product.id, .name, .category and .price")
 	}
-	c.reads |= ofPerson
 	return trait{name}
 }
 
@@ -354,7 +353,6 @@ func (c *compiler) segment(e ast.Expr, name string, arg ast.Expr) node {
 		r.line, r.column = at.Line()-1, at.Column()
 	}
 	c.segments = append(c.segments, r)
-	c.reads |= OfSegments
 	if name == inWord {
 		return member{segment}
 	}
@@ -378,7 +376,6 @@ func (c *compiler) predicate(e ast.Expr) (node, string) {
 func (c *compiler) need(n Need, source string) count {
 	n.ID = n.id()
 	c.needs = append(c.needs, n)
-	c.reads |= n.Kind.aspect()
 	return count{need: n, source: source}
 }
 

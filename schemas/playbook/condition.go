@@ -27,7 +27,8 @@ type Condition struct {
 	needs    []Need
 	crosses  []*crossing
 	segments []reference
-	reads    Aspects
+	scored   bool  // it reads one
+	test     *test // of a segment alone
 }
 
 // Source returns what the marketer wrote.
@@ -44,7 +45,7 @@ func (c *Condition) Holds(f Facts) (holds bool, next int64) {
 	// What was read stays as it is until then, so the answer does too. A part that
 	// changes may leave the whole as it was: then look from there.
 	for round := 0; until != 0; round++ {
-		if f.Now = until; c.reads&ofScores != 0 && round == patience {
+		if f.Now = until; c.scored && round == patience {
 			return v.n != 0, until // a score may never settle
 		}
 		var later value
@@ -54,6 +55,9 @@ func (c *Condition) Holds(f Facts) (holds bool, next int64) {
 	}
 	return v.n != 0, 0
 }
+
+// HoldsAt reports whether c, a condition of a segment, holds for who stands so.
+func (c *Condition) HoldsAt(s *profile.Standing) bool { return c.test.holds(s.Levels) }
 
 // Why returns the condition with the values that it read, in parentheses:
 //

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -33,6 +35,7 @@ const (
 	CartedInCategory
 	CartedOfProduct
 	CartedWhere
+	kinds
 )
 
 // Need is a window that conditions ask for; a profile keeps a series for each.
@@ -51,9 +54,58 @@ func (n Need) id() uint64 {
 	return xxhash.Sum64(binary.BigEndian.AppendUint64(b, uint64(n.Window)))
 }
 
+// counts are the needs of each kind, by what they are narrowed to: a category, a
+// product or a name.
+func counts(needs []Need) (all [kinds]map[string][]int32) {
+	for i, n := range needs {
+		if all[n.Kind] == nil {
+			all[n.Kind] = make(map[string][]int32)
+		}
+		all[n.Kind][n.narrowed()] = append(all[n.Kind][n.narrowed()], int32(i))
+	}
+	return all
+}
+
+func (n *Need) narrowed() string {
+	switch n.Kind {
+	case OrdersInCategory, ViewsInCategory, CartedInCategory:
+		return anyCase(n.Filter)
+	case ViewsOfProduct, CartedOfProduct, OrdersOfProduct, Named:
+		return n.Filter
+	case OrdersWhere, ViewsWhere, CartedWhere:
+		return n.where.narrowed()
+	}
+	return ""
+}
+
+// anyCase is the same for texts that strings.EqualFold finds equal.
+func anyCase(s string) string { return strings.Map(small, s) }
+
+// small is the same for letters that differ in case alone.
+func small(r rune) rune {
+	if r < utf8.RuneSelf {
+		return unicode.ToLower(r)
+	}
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	if least < utf8.RuneSelf {
+		return unicode.ToLower(least)
+	}
+	return least
+}
+
 // RecordOrder counts an order that was not known before.
 func (pb *Playbook) RecordOrder(p *profile.Profile, o profile.Order, now int64) {
-	pb.record(p, now, func(n *Need) (profile.Point, bool) { return n.order(&o) })
+	if pb == nil {
+		return
+	}
+	for i := range pb.Needs {
+		if x, ok := pb.Needs[i].order(&o); ok {
+			pb.count(p, int32(i), x, now)
+		}
+	}
 }
 
 // RecordCancelled takes back an order that was counted.
@@ -66,6 +118,7 @@ func (pb *Playbook) RecordCancelled(p *profile.Profile, o profile.Order, now int
 		if point, ok := n.order(&o); ok {
 			if s := find(p, n.ID); s != nil {
 				n.remove(s, point, now)
+				noteCounted(p, int32(i))
 			}
 		}
 	}
@@ -80,6 +133,7 @@ func (pb *Playbook) RecordRevalued(p *profile.Profile, o profile.Order, delta, n
 		if n := &pb.Needs[i]; n.Kind == Orders {
 			if s := find(p, n.ID); s != nil {
 				n.revalue(s, o.At, delta, now)
+				noteCounted(p, int32(i))
 			}
 		}
 	}
@@ -107,59 +161,81 @@ func (pb *Playbook) Merge(p, from *profile.Profile, now int64) {
 // RecordView counts a product or category seen. name is the product's.
 func (pb *Playbook) RecordView(p *profile.Profile, v profile.View, name string, now int64) {
 	product := Product{ID: v.Product, Name: name, Category: v.Category, PriceMicros: v.PriceMicros}
-	pb.record(p, now, func(n *Need) (profile.Point, bool) {
-		return profile.Point{At: v.At, N: 1}, n.product(product, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere)
-	})
+	pb.recordProduct(p, product, v.At, now, Views, ViewsInCategory, ViewsOfProduct, ViewsWhere)
 }
 
 // RecordCarted counts a product put in a cart.
 func (pb *Playbook) RecordCarted(p *profile.Profile, x profile.Item, at, now int64) {
-	product := boughtProduct(&x)
-	pb.record(p, now, func(n *Need) (profile.Point, bool) {
-		return profile.Point{At: at, N: 1}, n.product(product, Carted, CartedInCategory, CartedOfProduct, CartedWhere)
-	})
+	pb.recordProduct(p, boughtProduct(&x), at, now, Carted, CartedInCategory, CartedOfProduct, CartedWhere)
 }
 
 // RecordNamed counts an event of the storefront's own.
 func (pb *Playbook) RecordNamed(p *profile.Profile, e profile.Named, now int64) {
-	pb.record(p, now, func(n *Need) (profile.Point, bool) {
-		return profile.Point{At: e.At, N: 1}, n.Kind == Named && n.Filter == e.Name
-	})
+	pb.record(p, Named, e.Name, e.At, now)
 }
 
 // RecordVisit counts a page seen.
-func (pb *Playbook) RecordVisit(p *profile.Profile, at, now int64) { pb.recordAt(p, Visits, at, now) }
+func (pb *Playbook) RecordVisit(p *profile.Profile, at, now int64) { pb.record(p, Visits, "", at, now) }
 
 // RecordTicket counts a case with support.
-func (pb *Playbook) RecordTicket(p *profile.Profile, at, now int64) { pb.recordAt(p, Tickets, at, now) }
+func (pb *Playbook) RecordTicket(p *profile.Profile, at, now int64) {
+	pb.record(p, Tickets, "", at, now)
+}
 
 // RecordSent counts a mail that went out.
-func (pb *Playbook) RecordSent(p *profile.Profile, at, now int64) { pb.recordAt(p, Sent, at, now) }
+func (pb *Playbook) RecordSent(p *profile.Profile, at, now int64) { pb.record(p, Sent, "", at, now) }
 
 // RecordOpened counts a mail opened.
-func (pb *Playbook) RecordOpened(p *profile.Profile, at, now int64) { pb.recordAt(p, Opened, at, now) }
+func (pb *Playbook) RecordOpened(p *profile.Profile, at, now int64) {
+	pb.record(p, Opened, "", at, now)
+}
 
 // RecordClicked counts a click in a mail.
 func (pb *Playbook) RecordClicked(p *profile.Profile, at, now int64) {
-	pb.recordAt(p, Clicked, at, now)
+	pb.record(p, Clicked, "", at, now)
 }
 
-func (pb *Playbook) recordAt(p *profile.Profile, kind Kind, at, now int64) {
-	pb.record(p, now, func(n *Need) (profile.Point, bool) { return profile.Point{At: at, N: 1}, n.Kind == kind })
-}
-
-// record adds a happening to the series of each need that it matches.
-func (pb *Playbook) record(p *profile.Profile, now int64, match func(*Need) (profile.Point, bool)) {
+func (pb *Playbook) recordProduct(p *profile.Profile, x Product, at, now int64, all, inCategory, ofProduct, where Kind) {
 	if pb == nil {
 		return
 	}
-	for i := range pb.Needs {
-		n := &pb.Needs[i]
-		point, ok := match(n)
-		if !ok {
-			continue
+	pb.record(p, all, "", at, now)
+	pb.record(p, inCategory, anyCase(x.Category), at, now)
+	pb.record(p, ofProduct, x.ID, at, now)
+	if pb.counts[where] == nil {
+		return
+	}
+	asked := x // not x: it would always be garbage
+	for _, narrowed := range [...]string{"", ofCategory + x.Category, ofID + x.ID} {
+		for _, need := range pb.counts[where][narrowed] {
+			if pb.Needs[need].where.accepts(&asked) {
+				pb.count(p, need, profile.Point{At: at, N: 1}, now)
+			}
 		}
-		n.add(keep(p, n.ID), point, now)
+	}
+}
+
+// record counts what happened for the needs of a kind that are narrowed to it.
+func (pb *Playbook) record(p *profile.Profile, kind Kind, narrowed string, at, now int64) {
+	if pb == nil {
+		return
+	}
+	for _, need := range pb.counts[kind][narrowed] {
+		pb.count(p, need, profile.Point{At: at, N: 1}, now)
+	}
+}
+
+// count adds a happening to the series of a need.
+func (pb *Playbook) count(p *profile.Profile, need int32, x profile.Point, now int64) {
+	n := &pb.Needs[need]
+	n.add(keep(p, n.ID), x, now)
+	noteCounted(p, need)
+}
+
+// noteCounted has what reads a need looked at again.
+func noteCounted(p *profile.Profile, need int32) {
+	if p.Standing.Known {
+		p.Standing.Counted = append(p.Standing.Counted, need)
 	}
 }
 
@@ -188,7 +264,7 @@ func (n *Need) product(p Product, all, inCategory, ofProduct, where Kind) bool {
 	case ofProduct:
 		return p.ID == n.Filter
 	case where:
-		return n.where.accepts(p)
+		return n.where.accepts(&p)
 	}
 	return false
 }

@@ -40,6 +40,7 @@ func Parse(file string, yaml []byte, files map[string][]byte) (*Playbook, error)
 	}
 	pb.Version = pb.ID + "@" + hash(yaml, files)
 	pb.asks()
+	pb.index = pb.indexed()
 	return pb, nil
 }
 
@@ -149,11 +150,6 @@ func (d *document) segments(pb *Playbook, e entry) {
 		for i := range d.named {
 			if d.named[i].segment == "" {
 				d.named[i].segment = s.name
-			}
-		}
-		for _, c := range []*Condition{segment.Enter, segment.Leave} {
-			if c != nil {
-				segment.Reads |= c.reads
 			}
 		}
 		pb.Segments = append(pb.Segments, segment)
@@ -407,6 +403,7 @@ func (pb *Playbook) asks() {
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		pb.Needs = append(pb.Needs, all[id])
 	}
+	pb.counts = counts(pb.Needs)
 }
 
 // conditions are all that a playbook has.

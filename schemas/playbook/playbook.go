@@ -66,7 +66,9 @@ type Playbook struct {
 	Messages map[string]*Message
 	// Needs are the windows that conditions ask for, by ID.
 	Needs      []Need
+	counts     [kinds]map[string][]int32
 	thresholds [scoreCount][]int64
+	index
 	// Files are templates and partials by name.
 	Files map[string][]byte
 
@@ -158,8 +160,6 @@ type Segment struct {
 	Enter, Leave *Condition
 	// Stay is how long a member stays at least, in milliseconds.
 	Stay int64
-	// Reads is what these look at, time apart.
-	Reads Aspects
 }
 
 // Journey is what happens to one customer after Start.

@@ -23,10 +23,37 @@ var ofProduct = []variable{
 // where is what a need asks of each product.
 type where struct{ of node }
 
-func (x where) accepts(p Product) bool {
-	v, _ := x.of.eval(Facts{product: &p})
+func (x where) accepts(p *Product) bool {
+	v, _ := x.of.eval(Facts{product: p})
 	return v.n != 0
 }
+
+// narrowed is what a product must be to be accepted, as far as it is easily told: of
+// one category, or one product.
+func (x where) narrowed() string {
+	if l, ok := x.of.(*logic); ok && l.op == "&&" {
+		if left := (where{l.left}).narrowed(); left != "" {
+			return left
+		}
+		return where{l.right}.narrowed()
+	}
+	c, ok := x.of.(*comparison)
+	if !ok || c.op != equal {
+		return ""
+	}
+	name, named := c.left.(read)
+	than, fixed := c.right.(*constant)
+	switch {
+	case !named || !fixed:
+	case name.name == "product.category":
+		return ofCategory + than.value.s
+	case name.name == "product.id":
+		return ofID + than.value.s
+	}
+	return ""
+}
+
+const ofCategory, ofID = "category ", "product "
 
 func boughtProduct(x *profile.Item) Product {
 	return Product{ID: x.Product, Name: x.Name, Category: x.Category, PriceMicros: x.PriceMicros}

@@ -153,7 +153,6 @@ func (c *compiler) sequence(e ast.Expr, args []ast.Expr) node {
 			return c.fail(x, "nothing("+length.source+") in a window of "+s.within, "a silence shorter than the window")
 		}
 		s.silence, s.quiet = length.value.n, length.source
-		c.reads |= ofPresence
 	}
 	if len(s.steps) < 2 && s.silence == 0 {
 		return c.fail(e, "a sequence of fewer than two steps", sequenceUsage)

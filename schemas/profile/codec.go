@@ -50,7 +50,7 @@ func (p *Profile) empty() {
 	*p = Profile{Names: room(p.Names), Traits: room(p.Traits), Bounced: room(p.Bounced), Orders: Orders{Recent: room(p.Orders.Recent)}, Carts: room(p.Carts),
 		Views: Views{Recent: room(p.Views.Recent)}, Tickets: Tickets{Open: room(p.Tickets.Open)}, Named: room(p.Named),
 		Segments: room(p.Segments), Runs: room(p.Runs), Mails: room(p.Mails), Series: room(p.Series), Seen: room(p.Seen),
-		Scores: room(p.Scores)}
+		Scores: room(p.Scores), Standing: p.Standing.room()}
 }
 
 // room is the memory of s for another list. What is large goes: else all would
@@ -570,7 +570,7 @@ func Size(p *Profile) int {
 			}
 		}
 	}
-	return n + 8*len(p.Turns) + view*cap(p.Views.Recent) + seen*cap(p.Seen) + run*cap(p.Runs) +
+	return n + 12*len(p.Standing.Levels) + 16*len(p.Standing.In) + view*cap(p.Views.Recent) + seen*cap(p.Seen) + run*cap(p.Runs) +
 		(text+24)*(len(p.Traits)+len(p.Names)+len(p.Named)+len(p.Segments)+len(p.Mails)+len(p.Tickets.Open))
 }
 

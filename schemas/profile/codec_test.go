@@ -42,7 +42,7 @@ func ada() *Profile {
 func TestAdaHoldsEveryField(t *testing.T) {
 	v := reflect.ValueOf(*ada())
 	for i := range v.NumField() {
-		if inMemory := v.Type().Field(i).Name == "Turns"; v.Field(i).IsZero() != inMemory {
+		if inMemory := v.Type().Field(i).Name == "Standing"; v.Field(i).IsZero() != inMemory {
 			t.Errorf("%s is empty: give it a value, and the codec a line", v.Type().Field(i).Name)
 		}
 	}
@@ -206,12 +206,12 @@ func TestDecodeInto(t *testing.T) {
 	full.Series = append(full.Series, Series{Need: 43, Count: 1})
 	for _, next := range []*Profile{ada(), {Customer: "bob"}, full, ada(), {Customer: "cem", Carts: make([]Cart, 2), Series: make([]Series, 2),
 		Orders: Orders{Recent: make([]Order, 2)}, Views: Views{Recent: make([]View, 1)}, Runs: make([]Run, 1), Traits: make([]Trait, 1), Seen: make([]Seen, 1)}} {
-		p.Turns = []int64{1}
+		p.Standing.Known = true
 		want := Encode(nil, next)
 		if err := DecodeInto(&p, want); err != nil {
 			t.Fatal(err)
 		}
-		if got := Encode(nil, &p); !bytes.Equal(got, want) || p.Turns != nil {
+		if got := Encode(nil, &p); !bytes.Equal(got, want) || p.Standing.Known {
 			t.Errorf("%s is decoded as %+v", next.Customer, p)
 		}
 	}

@@ -109,10 +109,8 @@ type Profile struct {
 	// Models is the version that last scored.
 	Models string
 
-	// Turns are when time alone changes each segment's membership, by the
-	// playbook's order; 0: never. They follow from the rest, and are not part of
-	// the bytes: nil where they are not known.
-	Turns []int64
+	// Standing follows from the rest, and is not part of the bytes.
+	Standing Standing
 }
 
 // Preferences are what the customer chose on the page that mails lead to.

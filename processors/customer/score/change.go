@@ -2,6 +2,7 @@ package score
 
 import (
 	"slices"
+	"sort"
 
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
@@ -61,11 +62,10 @@ const (
 	All
 )
 
-// Changes publishes what has changed of p by now, and returns it, and when a score
-// crosses an edge by itself; 0: never. edges are what
-// pb compares a score with; nil: there is no playbook. Whoever nothing happens to
-// changes for these alone.
-func Changes(r *Reader, p *profile.Profile, pb *playbook.Playbook, now int64, look Look) (changes []Change, next int64) {
+// Changes publishes what has changed of p by now, and returns it. pb says what scores
+// are compared with; nil: there is no playbook. Whoever nothing happens to changes for
+// these alone.
+func Changes(r *Reader, p *profile.Profile, pb *playbook.Playbook, now int64, look Look) (changes []Change) {
 	for s := range texts {
 		var marks []int64
 		if pb != nil {
@@ -83,12 +83,9 @@ func Changes(r *Reader, p *profile.Profile, pb *playbook.Playbook, now int64, lo
 		if edge != nil || look != Time && moved(s, was.N, v) {
 			changes = append(changes, publish(p, at, was, profile.Score{Of: int64(s), N: v, At: now}, edge))
 		}
-		if len(marks) > 0 {
-			next = playbook.Sooner(next, playbook.Crosses(r, s, marks, now))
-		}
 	}
 	if look != All {
-		return changes, next
+		return changes
 	}
 	for s := texts; s < count; s++ {
 		was, at := published(p, s)
@@ -96,7 +93,37 @@ func Changes(r *Reader, p *profile.Profile, pb *playbook.Playbook, now int64, lo
 			changes = append(changes, publish(p, at, was, profile.Score{Of: int64(s), S: text, At: now}, nil))
 		}
 	}
-	return changes, next
+	return changes
+}
+
+// Next returns the sooner of two instants: soonest, and the first after now at which a
+// score crosses by itself a number that pb compares it with; 0: never. Only what crosses
+// before soonest is solved for, which costs as much as all else.
+func Next(r *Reader, pb *playbook.Playbook, now, soonest int64) int64 {
+	var is, until [texts]int64
+	for s := range texts {
+		if len(pb.Thresholds(s)) > 0 {
+			is[s], until[s] = r.At(s, now)
+		}
+	}
+	for s := range texts {
+		edges := pb.Thresholds(s)
+		if len(edges) == 0 {
+			continue
+		}
+		if soonest != 0 && (until[s] == 0 || soonest < until[s]) { // up to then it moves one way
+			if then, _ := r.At(s, soonest); level(edges, then) == level(edges, is[s]) {
+				continue
+			}
+		}
+		soonest = playbook.Sooner(soonest, playbook.Crosses(r, s, edges, now))
+	}
+	return soonest
+}
+
+// level is how many edges a score has reached.
+func level(edges []int64, v int64) int {
+	return sort.Search(len(edges), func(i int) bool { return edges[i] > v })
 }
 
 // published returns a score as it was published last, and where it is.
@@ -122,13 +149,12 @@ func publish(p *profile.Profile, at int, was, is profile.Score, edge *int64) Cha
 // crossed returns the edge between two values, the one next to what it is now; nil:
 // there is none.
 func crossed(edges []int64, was, is int64) *int64 {
-	for i := range edges {
-		if up := edges[len(edges)-1-i]; was < up && up <= is {
-			return &up
-		}
-		if down := edges[i]; is < down && down <= was {
-			return &down
-		}
+	above := level(edges, is)
+	switch {
+	case above > 0 && was < edges[above-1]:
+		return &edges[above-1]
+	case above < len(edges) && edges[above] <= was:
+		return &edges[above]
 	}
 	return nil
 }

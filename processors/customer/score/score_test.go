@@ -486,7 +486,7 @@ func TestMoreOrdersThanAreKept(t *testing.T) {
 func TestChanges(t *testing.T) {
 	p := monthly()
 	r := reader(p)
-	changes, next := Changes(r, p, nil, now, All)
+	changes, next := Changes(r, p, nil, now, All), int64(0)
 	var named []string
 	for _, c := range changes {
 		named = append(named, playbook.Score(c.Is.Of).String())
@@ -494,7 +494,7 @@ func TestChanges(t *testing.T) {
 	if got := fmt.Sprint(named); got != "[scores.value scores.next_order scores.price_sensitivity scores.engagement]" || next != 0 {
 		t.Errorf("published at first: %s, next %d", got, next)
 	}
-	if changes, _ := Changes(r, p, nil, now+1, All); len(changes) != 0 {
+	if changes := Changes(r, p, nil, now+1, All); len(changes) != 0 {
 		t.Errorf("published again: %+v", changes)
 	}
 	edges, err := playbook.Parse("playbook.yaml", []byte(`
@@ -508,12 +508,13 @@ segments:
 		t.Fatal(err)
 	}
 	for _, want := range []int64{300_000, 500_000} {
-		changes, next = Changes(r, p, edges, max(now, next), Time)
+		at := max(now, next)
+		changes, next = Changes(r, p, edges, at, Time), Next(r, edges, at, 0)
 		if want == 300_000 {
 			if len(changes) != 0 || next == 0 {
 				t.Fatalf("published %+v, next %d, want nothing until churn crosses", changes, next)
 			}
-			changes, next = Changes(r, p, edges, next, Time)
+			changes, next = Changes(r, p, edges, next, Time), Next(r, edges, next, 0)
 		}
 		if len(changes) != 1 || changes[0].Is.Of != int64(playbook.Churn) || changes[0].Edge == nil || *changes[0].Edge != want || changes[0].Is.N < want {
 			t.Fatalf("published %+v, want churn that crosses %d", changes, want)
@@ -524,7 +525,7 @@ segments:
 	}
 	visit(p, now+400*day)
 	r.Of(models.Default(), p, time.UTC)
-	if changes, _ := Changes(r, p, edges, now+400*day, Numbers); len(changes) == 0 || changes[0].Edge == nil || *changes[0].Edge != 300_000 || changes[0].Is.N != 0 {
+	if changes := Changes(r, p, edges, now+400*day, Numbers); len(changes) == 0 || changes[0].Edge == nil || *changes[0].Edge != 300_000 || changes[0].Is.N != 0 {
 		t.Errorf("after a visit: %+v, want churn below .3", changes)
 	}
 }

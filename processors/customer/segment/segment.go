@@ -33,44 +33,41 @@ type Change struct {
 }
 
 // Changes brings a customer's memberships up to now and returns what changed, by
-// name of segment, and when time alone may change them next; 0: never. changed is
-// what is no longer as it was at the last call. Only segments that read it, or whose
-// turn has come, are asked; all of them while p.Turns are not known.
+// name of segment, and when time alone changes them next, the instants apart at which a
+// score crosses what conditions compare it with; 0: never. changed is what is no longer
+// as it was at the last call. Only segments that something has passed a
+// threshold of are asked; all of them while p.Standing is not known.
 func Changes(facts playbook.Facts, pb *playbook.Playbook, changed playbook.Aspects) (changes []Change, next int64) {
-	p, now, segments := facts.Profile, facts.Now, pb.Segments
-	known := p.Turns != nil && len(p.Turns) == len(segments)
-	if !known {
-		changes = unknown(p, segments)
-		p.Turns = make([]int64, len(segments))
+	p := facts.Profile
+	standing := &p.Standing
+	if !standing.Known {
+		changes = unknown(p, pb.Segments)
 	}
-	for _, i := range pb.Order {
-		s, turns := &segments[i], p.Turns[i]
-		if known && s.Reads&changed == 0 && (turns == 0 || now < turns) {
-			next = playbook.Sooner(next, turns)
+	holds := func(c *playbook.Condition) bool { return c.HoldsAt(standing) }
+	pb.Stand(facts, changed)
+	for place := range standing.Asked.Drain() {
+		s, in := &pb.Segments[pb.Order[place]], standing.In.Has(place)
+		is, because := member(s, holds, in && stays(s, p, facts.Now), in)
+		if is == in {
 			continue
 		}
-		at, in := playbook.Membership(p, s.Name)
-		stays, because, turns := member(s, facts, in)
-		switch {
-		case stays && !in:
-			p.Segments = slices.Insert(p.Segments, at, profile.Membership{Segment: s.Name, Since: now})
-			changes = append(changes, Change{Segment: s.Name, Entered: true, Because: because})
-		case !stays && in:
+		at, _ := playbook.Membership(p, s.Name)
+		if is {
+			p.Segments = slices.Insert(p.Segments, at, profile.Membership{Segment: s.Name, Since: facts.Now})
+		} else {
 			p.Segments = slices.Delete(p.Segments, at, at+1)
-			changes = append(changes, Change{Segment: s.Name, Because: because})
 		}
-		if stays != in {
-			changed |= playbook.OfSegments
-			// From here on the other condition is waited for.
-			_, _, turns = member(s, facts, stays)
-		}
-		p.Turns[i] = turns
-		next = playbook.Sooner(next, turns)
+		changes = append(changes, Change{Segment: s.Name, Entered: is, Because: because})
+		pb.Moved(facts, place)
 	}
 	if len(changes) > 1 {
 		slices.SortFunc(changes, func(a, b Change) int { return strings.Compare(a.Segment, b.Segment) })
 	}
-	return changes, next
+	return changes, pb.Ahead(facts, func(place int, now int64) bool {
+		s, in := &pb.Segments[pb.Order[place]], standing.In.Has(place)
+		is, _ := member(s, holds, in && stays(s, p, now), in)
+		return is != in
+	})
 }
 
 // unknown takes p out of the segments that the playbook does not have.
@@ -98,66 +95,41 @@ func Leave(p *profile.Profile, reason string) []Change {
 // Why explains, with the values at hand, why somebody is in the segment, or out of it:
 // the condition that decides, and in words.
 func Why(s *playbook.Segment, facts playbook.Facts) (why string, reasons []string) {
-	_, in := playbook.Membership(facts.Profile, s.Name)
-	stays, because, next := member(s, facts, in)
+	holds := func(c *playbook.Condition) bool {
+		holds, _ := c.Holds(facts)
+		return holds
+	}
+	at, in := playbook.Membership(facts.Profile, s.Name)
+	is, because := member(s, holds, false, in)
 	why, reasons = because.Why(facts), because.Reasons(facts)
-	if leaves, _ := because.Holds(facts); in && stays && leaves == (s.Leave != nil) {
-		until := "stays until " + time.UnixMilli(next).UTC().Format(time.DateTime)
+	if in && !is && stays(s, facts.Profile, facts.Now) {
+		until := "stays until " + time.UnixMilli(facts.Profile.Segments[at].Since+s.Stay).UTC().Format(time.DateTime)
 		why, reasons = why+", and "+until, append(reasons, until)
 	}
 	return why, reasons
 }
 
-// member reports whether somebody who is in (or out) is so from now on, by
-// which condition, and when that may change with no event.
-func member(s *playbook.Segment, facts playbook.Facts, in bool) (is bool, because *playbook.Condition, next int64) {
-	at, _ := playbook.Membership(facts.Profile, s.Name)
-	if s.Leave == nil {
-		is, next = s.Enter.Holds(facts)
-		if in && !is {
-			is, next = settles(s, facts.Profile.Segments[at].Since, facts.Now, next)
-		}
-		return is, s.Enter, next
-	}
-	leaves, next := s.Leave.Holds(facts)
-	if in {
-		if is = !leaves; leaves {
-			is, next = settles(s, facts.Profile.Segments[at].Since, facts.Now, next)
-		}
-		return is, s.Leave, next
-	}
-	enters, entersNext := s.Enter.Holds(facts)
+// member reports whether somebody who is in (or out) is so from now on, and which
+// condition decides it. stays: a member does not leave yet.
+func member(s *playbook.Segment, holds func(*playbook.Condition) bool, stays, in bool) (is bool, because *playbook.Condition) {
 	switch {
-	case !enters:
-		return false, s.Enter, entry(s, facts, entersNext)
-	case leaves:
-		return false, s.Leave, entry(s, facts, playbook.Sooner(next, entersNext))
+	case s.Leave == nil:
+		return holds(s.Enter) || stays, s.Enter
+	case in:
+		return !holds(s.Leave) || stays, s.Leave
+	case !holds(s.Enter):
+		return false, s.Enter
+	case holds(s.Leave):
+		return false, s.Leave
 	}
-	return true, s.Enter, playbook.Sooner(next, entersNext)
+	return true, s.Enter
 }
 
-// settles reports whether a member since an instant, whom the conditions would have
-// leave, stays nevertheless, and until when.
-func settles(s *playbook.Segment, since, now, next int64) (stays bool, until int64) {
-	if least := since + s.Stay; now < least {
-		return true, least
+// stays reports whether a member stays whatever the conditions say.
+func stays(s *playbook.Segment, p *profile.Profile, now int64) bool {
+	if s.Stay == 0 {
+		return false
 	}
-	return false, next
-}
-
-// entry is when somebody who is out enters if nothing happens: at next, or when
-// the conditions after it say so.
-func entry(s *playbook.Segment, facts playbook.Facts, next int64) int64 {
-	for next != 0 {
-		facts.Now = next
-		enters, until := s.Enter.Holds(facts)
-		if next = until; enters {
-			leaves, until := s.Leave.Holds(facts)
-			if !leaves {
-				return facts.Now
-			}
-			next = playbook.Sooner(next, until)
-		}
-	}
-	return 0
+	at, in := playbook.Membership(p, s.Name)
+	return in && now < p.Segments[at].Since+s.Stay
 }
