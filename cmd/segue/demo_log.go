@@ -16,6 +16,7 @@ import (
 type told struct {
 	event   func(at int64, e *schemas.Event)
 	change  func(*schemas.SegmentChange)
+	score   func(*schemas.ScoreChange)
 	command func(*schemas.DeliveryCommand)
 	dead    func(key, reason string)
 }
@@ -27,6 +28,9 @@ func (t told) topics() (names []string) {
 	}
 	if t.change != nil {
 		names = append(names, schemas.SegmentChanges)
+	}
+	if t.score != nil {
+		names = append(names, schemas.Scores)
 	}
 	if t.command != nil {
 		names = append(names, schemas.Deliveries)
@@ -52,6 +56,11 @@ func (t told) record(r *kgo.Record) error {
 		var c schemas.SegmentChange
 		if err = schemas.Decode(r.Value, &c); err == nil {
 			t.change(&c)
+		}
+	case schemas.Scores:
+		var c schemas.ScoreChange
+		if err = schemas.Decode(r.Value, &c); err == nil {
+			t.score(&c)
 		}
 	case schemas.Deliveries:
 		var c schemas.DeliveryCommand

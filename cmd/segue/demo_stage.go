@@ -89,11 +89,7 @@ func (d *demo) open(ctx context.Context, lines io.Reader, until time.Time, inbox
 		return s, err
 	}
 	s.zone = s.playbook.Store.Zone
-	var segments []string
-	for _, g := range s.playbook.Segments {
-		segments = append(segments, g.Name)
-	}
-	s.tally, s.audit = newTally(s.zone, segments), newAudit(s.playbook, demoSource)
+	s.tally, s.audit = newTally(s.zone, s.playbook.Segments), newAudit(s.playbook, demoSource)
 	if s.dir, err = os.MkdirTemp("", "segue-demo-"); err != nil {
 		return s, err
 	}
@@ -177,7 +173,7 @@ func (s *stage) openBroker(ctx context.Context) (err error) {
 // openInbox listens where it is told, or at any port when nobody chose one and
 // the usual one is taken.
 func (s *stage) openInbox(d *demo, chosen bool) (err error) {
-	listen := inbox.Config{SMTPListen: loopback, HTTPListen: d.inbox, Dir: d.mailDir, Clock: s.clock, Log: s.log, OnMail: s.mailCame}
+	listen := inbox.Config{SMTPListen: loopback, HTTPListen: d.inbox, Dir: d.mailDir, Clock: s.clock, Log: s.log, OnMail: s.mailCame, Live: s.live}
 	s.inbox, err = inbox.New(listen)
 	var taken *net.OpError
 	if errors.As(err, &taken) && !chosen {
@@ -224,7 +220,7 @@ func (s *stage) play(ctx context.Context, out io.Writer) error {
 	for name, run := range map[string]func(context.Context) error{
 		"collector": s.collector.Run, "customer": s.customer.Run, "sender": s.sender.Run, "inbox": s.inbox.Run,
 		"watch": func(ctx context.Context) error {
-			return told{event: s.eventCame, change: s.tally.change, command: s.tally.command}.follow(ctx, s.kafka)
+			return told{event: s.eventCame, change: s.tally.change, score: s.tally.score, command: s.tally.command}.follow(ctx, s.kafka)
 		},
 	} {
 		s.group.Go(func() error {
@@ -280,9 +276,8 @@ func (s *stage) see() func() (*scene, []string) {
 	var samples []sample
 	return func() (*scene, []string) {
 		now := s.clock.Now()
-		sc := &scene{Store: s.playbook.Store.Name, Now: now.In(s.zone), Inbox: s.inbox.URL()}
-		news := s.tally.fill(sc)
-		sc.Progress = s.shop.Progress(now)
+		s.tally.sample(now.UnixMilli(), func(customer string) (playbook.Scores, error) { return s.customer.Scores(s.running, customer) })
+		sc, news := s.scene(now), s.tally.happened()
 		samples = append(samples, sample{time.Now(), now, sc.Events})
 		for len(samples) > 2 && time.Since(samples[0].real) > window {
 			samples = samples[1:]
@@ -294,6 +289,19 @@ func (s *stage) see() func() (*scene, []string) {
 		}
 		return sc, news
 	}
+}
+
+// scene is what is to be seen at an instant.
+func (s *stage) scene(now time.Time) *scene {
+	sc := &scene{Store: s.playbook.Store.Name, Start: s.start.In(s.zone), Now: now.In(s.zone), Progress: s.shop.Progress(now), Inbox: s.inbox.URL()}
+	s.tally.fill(sc)
+	return sc
+}
+
+// live writes the page of what goes on now.
+func (s *stage) live(w io.Writer) (goes bool, err error) {
+	sc := s.scene(s.clock.Now())
+	return sc.Progress < 1, sc.live(w, s.playbook)
 }
 
 // wait keeps everything up until Ctrl-C.

@@ -17,7 +17,7 @@ const shownBroken = 50
 // promises were broken.
 func (s *stage) sum(ctx context.Context, out io.Writer) (int, error) {
 	took := time.Since(s.began)
-	total := newTally(s.zone, s.tally.order)
+	total := newTally(s.zone, s.tally.segments)
 	log := told{
 		event: func(at int64, e *schemas.Event) {
 			total.event(at, e)

@@ -3,20 +3,20 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"segue/schemas"
+	"segue/schemas/playbook"
 )
 
 // tally counts what the topics tell: what any team downstream could know.
 type tally struct {
-	mu    sync.Mutex
-	zone  *time.Location // of the store
-	order []string       // segments, as the playbook has them
+	mu       sync.Mutex
+	zone     *time.Location // of the store
+	segments []playbook.Segment
 
 	events   int
 	shoppers int
@@ -25,8 +25,12 @@ type tally struct {
 	letters  map[string]*letter // by delivery, until it has its end
 	touched  map[string]int64   // when a customer last clicked a mail
 	seen     map[string]uint8   // which deliveries were opened, and clicked
-	mails    []shownMail        // latest first
-	news     []string           // not told yet
+	names    map[string]string  // of customers
+	watched  []*watched
+	sampled  int64           // when those were asked for
+	crossed  []shownCrossing // latest first
+	mails    []shownMail     // latest first
+	news     []string        // not told yet
 	told     map[string]bool
 }
 
@@ -47,9 +51,9 @@ const (
 	openedBit, clickedBit = 1, 2
 )
 
-func newTally(zone *time.Location, segments []string) *tally {
+func newTally(zone *time.Location, segments []playbook.Segment) *tally {
 	return &tally{
-		zone: zone, order: segments, members: map[string]int{}, letters: map[string]*letter{},
+		zone: zone, segments: segments, names: map[string]string{}, members: map[string]int{}, letters: map[string]*letter{},
 		touched: map[string]int64{}, seen: map[string]uint8{}, told: map[string]bool{},
 	}
 }
@@ -58,12 +62,14 @@ func newTally(zone *time.Location, segments []string) *tally {
 func (t *tally) change(c *schemas.SegmentChange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.cross(c)
 	if !c.GetEntered() {
 		t.members[c.GetSegment()]--
 		return
 	}
 	t.members[c.GetSegment()]++
-	t.tell(schemas.Millis(c.GetAt()), "segment "+c.GetSegment(), fmt.Sprintf("%s is the first in segment %s: %s", c.GetCustomer(), c.GetSegment(), c.GetWhy()))
+	t.watch(c)
+	t.tell(schemas.Millis(c.GetAt()), "segment "+c.GetSegment(), fmt.Sprintf("%s is the first in segment %s: %s", c.GetCustomer(), c.GetSegment(), strings.Join(c.GetReasons(), "; ")))
 }
 
 // command brings in a record of deliveries.
@@ -97,6 +103,7 @@ func (t *tally) event(at int64, e *schemas.Event) {
 	switch body := e.GetBody().(type) {
 	case *schemas.Event_Identify:
 		t.shoppers++
+		t.names[e.GetCustomer()] = strings.TrimSpace(body.Identify.GetFirstName() + " " + body.Identify.GetLastName())
 	case *schemas.Event_Outcome:
 		t.outcome(at, e, body.Outcome)
 	case *schemas.Event_Engagement:
@@ -214,19 +221,29 @@ func (t *tally) tell(at int64, what, news string) {
 	}
 }
 
-// fill puts the counts into s, and returns what is new.
-func (t *tally) fill(s *scene) (news []string) {
+// fill puts what is known into s.
+func (t *tally) fill(s *scene) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Events, s.Shoppers, s.Counts, s.Mails = t.events, t.shoppers, t.counts, slices.Clone(t.mails)
-	s.Segments = s.Segments[:0]
-	names := t.order
-	if len(names) == 0 {
-		names = slices.Sorted(maps.Keys(t.members))
+	s.Segments, s.Watched = nil, nil
+	for i := range t.segments {
+		x := &t.segments[i]
+		s.Segments = append(s.Segments, headcount{x.Name, x.About, t.members[x.Name]})
 	}
-	for _, name := range names {
-		s.Segments = append(s.Segments, headcount{name, t.members[name]})
+	s.Crossings = slices.Clone(t.crossed)
+	for i := range s.Crossings {
+		s.Crossings[i].Customer = t.name(s.Crossings[i].Customer)
 	}
+	for _, w := range t.watched {
+		s.Watched = append(s.Watched, watched{t.name(w.Customer), slices.Clone(w.Churn), slices.Clone(w.Propensity)})
+	}
+}
+
+// happened is what is new since it was last asked.
+func (t *tally) happened() (news []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	news, t.news = t.news, nil
 	return news
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"segue/schemas"
+	"segue/schemas/playbook"
 )
 
 // A cart's day, as the topics tell it; the three come in any order.
@@ -40,7 +41,7 @@ func TestTallyOfADay(t *testing.T) {
 		{14, &schemas.Event{Customer: "ada", Body: &schemas.Event_Order{Order: &schemas.Order{TotalMicros: 9_000_000}}}},
 	}
 	for _, commandFirst := range []bool{true, false} {
-		tally := newTally(time.UTC, []string{"returning", "cart-open"})
+		tally := newTally(time.UTC, []playbook.Segment{{Name: "returning"}, {Name: "cart-open", About: "Something lies in the basket"}})
 		tally.subject("d1", "Your mug")
 		if commandFirst {
 			tally.command(command)
@@ -51,25 +52,26 @@ func TestTallyOfADay(t *testing.T) {
 		if !commandFirst {
 			tally.command(command)
 		}
-		tally.change(&schemas.SegmentChange{Customer: "ada", Segment: "cart-open", Entered: true, At: schemas.Timestamp(at(8)), Why: "carts.open >= 1 (1)"})
+		tally.change(&schemas.SegmentChange{Customer: "ada", Segment: "cart-open", Entered: true, At: schemas.Timestamp(at(8)), Reasons: []string{"carts open: 1, at least 1"}})
 		tally.change(&schemas.SegmentChange{Customer: "ada", Segment: "cart-open", Entered: false})
 
 		var s scene
-		news := tally.fill(&s)
+		tally.fill(&s)
+		news := tally.happened()
 		if want := (mailCounts{Sent: 1, Opened: 1, Clicked: 1, Held: 1, Recovered: 1, RecoveredMicros: 1_250_500_000}); s.Counts != want {
 			t.Errorf("counts: got %+v, want %+v", s.Counts, want)
 		}
 		if s.Events != 8 || s.Shoppers != 1 {
 			t.Errorf("got %d events of %d shoppers, want 8 of 1", s.Events, s.Shoppers)
 		}
-		if want := []headcount{{"returning", 0}, {"cart-open", 0}}; !slices.Equal(s.Segments, want) {
+		if want := []headcount{{"returning", "", 0}, {"cart-open", "Something lies in the basket", 0}}; !slices.Equal(s.Segments, want) {
 			t.Errorf("segments: got %v, want %v", s.Segments, want)
 		}
 		if want := (shownMail{day.Add(10 * time.Hour), "ada@mail.example", "Your mug", "journey cart, step 1: £31.20 left, Mug and 1 more"}); len(s.Mails) != 1 || s.Mails[0] != want {
 			t.Errorf("mails: got %v, want %v", s.Mails, want)
 		}
 		for _, want := range []string{
-			"2011-06-01 08:00  ada is the first in segment cart-open: carts.open >= 1 (1)",
+			"2011-06-01 08:00  ada is the first in segment cart-open: carts open: 1, at least 1",
 			"2011-06-01 09:00  ada gets no mail yet: quiet hours",
 			`2011-06-01 10:00  mail to ada@mail.example: "Your mug", for journey cart, step 1: £31.20 left, Mug and 1 more`,
 			"2011-06-01 11:00  ada opens a mail",

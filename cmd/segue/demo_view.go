@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,23 +11,26 @@ import (
 
 // scene is what the demo's screen shows at one moment.
 type scene struct {
-	Store    string
-	Now      time.Time // where the store is
-	Progress float64   // of the year, 0 to 1
-	Speed    float64   // virtual seconds per real second
-	Events   int
-	Rate     float64 // events per real second
-	Shoppers int
-	Segments []headcount
-	Counts   mailCounts
-	Mails    []shownMail // latest first
-	Inbox    string      // URL
+	Store     string
+	Start     time.Time // of the year
+	Now       time.Time // where the store is
+	Progress  float64   // of the year, 0 to 1
+	Speed     float64   // virtual seconds per real second
+	Events    int
+	Rate      float64 // events per real second
+	Shoppers  int
+	Segments  []headcount
+	Crossings []shownCrossing // latest first
+	Watched   []watched
+	Counts    mailCounts
+	Mails     []shownMail // latest first
+	Inbox     string      // URL
 }
 
 // headcount is how many are in a segment.
 type headcount struct {
-	Segment string
-	Members int
+	Segment, About string
+	Members        int
 }
 
 // mailCounts are what became of decisions.
@@ -82,12 +86,10 @@ func (s *scene) render(width, height int, l look) []string {
 	var lines []string
 	lines = append(lines, s.header(width, l)...)
 	lines = append(lines, "")
-	lines = append(lines, beside(s.segments(width*11/20, l), s.mailFigures(l), width*11/20+2)...)
-	lines = append(lines, "")
+	lines = append(lines, s.segments(width, l)...)
+	lines = append(lines, s.mailFigures(l)...)
 	footer := []string{"", s.footer(width, l)}
-	if room := max(height, minHeight) - len(lines) - len(footer); room > 0 {
-		lines = append(lines, s.latest(width, room, l)...)
-	}
+	lines = append(lines, fit(max(height, minHeight)-len(lines)-len(footer), s.crossings(width, l), s.scores(width, l), s.latest(width, l))...)
 	for len(lines)+len(footer) < height {
 		lines = append(lines, "")
 	}
@@ -133,66 +135,158 @@ func pace(speed float64) string {
 	return "standing still"
 }
 
-// segments are bars, the longest as long as fits.
+// segments are bars in two columns, the longest as long as fits.
 func (s *scene) segments(width int, l look) []string {
 	name, most := 0, 1
 	for _, h := range s.Segments {
 		name = max(name, lipgloss.Width(h.Segment))
 		most = max(most, h.Members)
 	}
-	name = min(name, 16)
-	room := max(width-name-8, 4)
-	lines := []string{l.title.Render("WHO IS IN WHICH SEGMENT")}
+	name = min(name, 17)
+	column := (width - 3) / 2
+	room := max(column-name-8, 4)
+	var rows []string
 	for _, h := range s.Segments {
-		lines = append(lines, fmt.Sprintf("%s %s%s", pad(cutTo(h.Segment, name), name),
+		rows = append(rows, fmt.Sprintf("%s %s%s", pad(cutTo(h.Segment, name), name),
 			spread(l.bar.Render(bar(float64(h.Members)/float64(most), room)), "", room),
 			fmt.Sprintf(" %6s", thousands(h.Members))))
 	}
-	return lines
+	half := (len(rows) + 1) / 2
+	return append([]string{l.title.Render("WHO IS IN WHICH SEGMENT")}, beside(rows[:half], rows[half:], column+3)...)
 }
 
 // mailFigures are what became of the mail.
 func (s *scene) mailFigures(l look) []string {
 	c := s.Counts
-	row := func(n int, style lipgloss.Style, what, more string) string {
-		return fmt.Sprintf("%7s %s", style.Render(fmt.Sprintf("%7s", thousands(n))), pad(what, 15)) + l.faint.Render(more)
-	}
+	figure := func(n int, style lipgloss.Style, what string) string { return style.Render(thousands(n)) + " " + what }
 	return []string{
-		l.title.Render("   MAIL"),
-		row(c.Sent, l.strong, "sent", ""),
-		row(c.Opened, l.strong, "opened", " "+share(c.Opened, c.Sent)),
-		row(c.Clicked, l.strong, "clicked", " "+share(c.Clicked, c.Sent)),
-		row(c.Recovered, l.money, "carts recovered", " £"+thousands(int(c.RecoveredMicros/1e6))),
-		row(c.Held, l.faint, "held", " till later"),
-		row(c.Skipped, l.faint, "skipped", ""),
-		row(c.Failed+c.Stale+c.Cancelled, l.faint, "not delivered", ""),
-		row(c.Unsubscribed, l.faint, "unsubscribed", ""),
+		l.title.Render("MAIL") + "  " + strings.Join([]string{
+			figure(c.Sent, l.strong, "sent"), figure(c.Opened, l.strong, "opened ") + l.faint.Render(share(c.Opened, c.Sent)),
+			figure(c.Clicked, l.strong, "clicked ") + l.faint.Render(share(c.Clicked, c.Sent)),
+			figure(c.Recovered, l.money, "carts recovered ") + l.faint.Render("£"+thousands(int(c.RecoveredMicros/1e6)))}, "  "),
+		"      " + l.faint.Render(fmt.Sprintf("%s held till later  %s skipped  %s not delivered  %s unsubscribed",
+			thousands(c.Held), thousands(c.Skipped), thousands(c.Failed+c.Stale+c.Cancelled), thousands(c.Unsubscribed))),
 	}
 }
 
-// latest are the mails that went out last, two lines each.
-func (s *scene) latest(width, room int, l look) []string {
-	lines := []string{l.title.Render("LATEST MAILS, AND WHY")}
-	subjects := 0
-	for _, m := range s.Mails[:min(len(s.Mails), room/2)] {
-		subjects = max(subjects, min(lipgloss.Width(m.Subject), width-50))
-	}
-	for _, m := range s.Mails {
-		if len(lines)+2 > room {
-			break
+// block is a title and what stands below it, as much of that as fits.
+type block struct {
+	title string
+	items [][]string // each of one line or more
+}
+
+// fit lays blocks out in room lines: each gets its first item, the first blocks
+// first, then what is left goes round.
+func fit(room int, blocks ...block) (lines []string) {
+	shown := make([]int, len(blocks))
+	for more, round := true, 0; more; round++ {
+		more = false
+		for i, b := range blocks {
+			if shown[i] != round || round == len(b.items) {
+				continue
+			}
+			needs := len(b.items[round])
+			if round == 0 {
+				needs += 2 // a title, and the line above it
+			}
+			if needs <= room {
+				room -= needs
+				shown[i]++
+				more = true
+			}
 		}
-		lines = append(lines,
-			cutTo(l.faint.Render(m.At.Format("02 Jan 15:04"))+"  "+pad(l.mail.Render(cutTo(m.Subject, subjects)), subjects)+"  "+m.To, width),
-			l.faint.Render(cutTo("              "+m.Reason, width)))
 	}
-	if len(s.Mails) == 0 {
-		lines = append(lines, l.faint.Render("none yet: the first carts are being filled"))
+	for i, b := range blocks {
+		if shown[i] > 0 {
+			lines = append(append(lines, "", b.title), slices.Concat(b.items[:shown[i]]...)...)
+		}
 	}
 	return lines
 }
 
+// crossings are who entered or left a segment last, and why, two lines each.
+func (s *scene) crossings(width int, l look) block {
+	b := block{title: l.title.Render("WHO CROSSED WHAT, AND WHY")}
+	for _, c := range s.Crossings {
+		b.items = append(b.items, []string{
+			cutTo(l.faint.Render(c.At.Format("02 Jan 15:04"))+"  "+l.strong.Render(c.Customer)+" "+c.did()+" "+l.mail.Render(c.Segment), width),
+			l.faint.Render(cutTo("              "+strings.Join(c.Reasons, "; "), width))})
+	}
+	if len(b.items) == 0 {
+		b.items = [][]string{{l.faint.Render("nobody yet: little is known of anybody")}}
+	}
+	return b
+}
+
+func (c *shownCrossing) did() string {
+	if c.Entered {
+		return "enters"
+	}
+	return "leaves"
+}
+
+// scores are curves over the year so far, a line each.
+func (s *scene) scores(width int, l look) block {
+	b := block{title: l.title.Render("SCORES AS THE YEAR GOES")}
+	name := 0
+	for _, w := range s.Watched {
+		name = max(name, min(lipgloss.Width(w.Customer), 16))
+	}
+	room := (width - name - len("  churn 0.00   propensity 0.00 ")) / 2
+	for _, w := range s.Watched {
+		line := l.strong.Render(pad(cutTo(w.Customer, name), name))
+		for _, x := range []struct {
+			of    string
+			curve []point
+			top   float64
+		}{{"  churn", w.Churn, 1}, {"  propensity", w.Propensity, propensityTop}} {
+			now := "   –"
+			if v, ok := latest(x.curve); ok {
+				now = fmt.Sprintf("%.2f", v)
+			}
+			line += x.of + " " + now + " " + l.bar.Render(pad(spark(x.curve, s, x.top, room), room))
+		}
+		b.items = append(b.items, []string{line})
+	}
+	return b
+}
+
+// propensityTop is the top of its curves: few are more likely to order.
+const propensityTop = 0.6
+
+// spark is a curve of blocks over the whole year, as far as that has come: each is
+// as high as the score was at most in its part.
+func spark(curve []point, s *scene, top float64, width int) string {
+	var b strings.Builder
+	from, now := s.Start.UnixMilli(), s.Now.UnixMilli()
+	cells := int(s.Progress*float64(width) + 0.5)
+	for i := range cells {
+		begins, ends := from+(now-from)*int64(i)/int64(cells), from+(now-from)*int64(i+1)/int64(cells)
+		b.WriteRune([]rune(" ▁▂▃▄▅▆▇█")[int(min(highest(curve, begins, ends)/top, 1)*8+0.5)])
+	}
+	return b.String()
+}
+
+// latest are the mails that went out last, two lines each.
+func (s *scene) latest(width int, l look) block {
+	b := block{title: l.title.Render("LATEST MAILS, AND WHY")}
+	subjects := 0
+	for _, m := range s.Mails {
+		subjects = max(subjects, min(lipgloss.Width(m.Subject), width-50))
+	}
+	for _, m := range s.Mails {
+		b.items = append(b.items, []string{
+			cutTo(l.faint.Render(m.At.Format("02 Jan 15:04"))+"  "+pad(l.mail.Render(cutTo(m.Subject, subjects)), subjects)+"  "+m.To, width),
+			l.faint.Render(cutTo("              "+m.Reason, width))})
+	}
+	if len(b.items) == 0 {
+		b.items = [][]string{{l.faint.Render("none yet: the first carts are being filled")}}
+	}
+	return b
+}
+
 func (s *scene) footer(width int, l look) string {
-	return spread("Read every mail at "+l.mail.Render(s.Inbox), l.faint.Render("Ctrl-C stops"), width)
+	return spread("Watch it, and read every mail, at "+l.mail.Render(s.Inbox+"live"), l.faint.Render("Ctrl-C stops"), width)
 }
 
 // digits are three lines high.

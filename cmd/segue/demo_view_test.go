@@ -30,11 +30,21 @@ func midyear(t *testing.T) *scene {
 		return time.Date(2011, time.March, day, hour, minute, 0, 0, london)
 	}
 	return &scene{
-		Store: "Alder & Oak", Now: at(23, 14, 5), Progress: 0.312, Speed: 6.2 * 86_400,
+		Store: "Alder & Oak", Start: at(-100, 8, 0), Now: at(23, 14, 5), Progress: 0.312, Speed: 6.2 * 86_400,
 		Events: 12_345, Rate: 1_204.4, Shoppers: 289,
 		Segments: []headcount{
-			{"big-spender", 34}, {"browsing-now", 1}, {"cart-open", 61}, {"lapsing", 12},
-			{"new-customer", 40}, {"reads-us", 20}, {"returning", 132}, {"window-shopper", 0},
+			{"at-risk", "", 34}, {"browsing-now", "", 1}, {"cart-open", "", 61}, {"high-propensity", "", 12},
+			{"new-customer", "", 40}, {"price-sensitive", "", 0}, {"returning", "", 132},
+		},
+		Crossings: []shownCrossing{
+			{at(23, 14, 4), "Ada Abel", "high-propensity", true, []string{"propensity: 0.16, at least 0.15 (things in an open cart: 3 (+0.97); orders since ever: 2 (+0.66))"}},
+			{at(21, 3, 12), "Noah Stone", "at-risk", true, []string{"orders: 2, at least 2", "first order: 200d4h ago, more than 180d", "churn: 0.5, at least 0.5 (not on the site for 68d7h)"}},
+			{at(20, 9, 30), "Noah Stone", "vip", false, []string{"churn: 0.95, at least 0.95 (not on the site for 142d11h)"}},
+		},
+		Watched: []watched{
+			{"Ada Abel", []point{{at: at(-80, 9, 0).UnixMilli(), micros: 0}, {at: at(-20, 4, 0).UnixMilli(), micros: 500_000}, {at: at(10, 12, 0).UnixMilli(), micros: 0}},
+				[]point{{at: at(-60, 9, 0).UnixMilli(), micros: 160_000}, {at: at(-59, 9, 0).UnixMilli(), micros: 80_000}, {at: at(23, 14, 4).UnixMilli(), micros: 160_000}}},
+			{"uma.wolf.friend-of-13047", []point{{at: at(-70, 9, 0).UnixMilli(), micros: 300_000}, {at: at(9, 4, 0).UnixMilli(), micros: 950_000}}, nil},
 		},
 		Counts: mailCounts{Sent: 412, Opened: 201, Clicked: 90, Held: 120, Skipped: 302, Cancelled: 17, Unsubscribed: 5,
 			Recovered: 41, RecoveredMicros: 3_120_500_000},
@@ -57,7 +67,7 @@ func TestView(t *testing.T) {
 		{"80x24", 80, 24, midyear(t)},
 		{"120x40", 120, 40, midyear(t)},
 		{"40x10", 40, 10, midyear(t)},
-		{"start", 80, 24, &scene{Store: "Alder & Oak", Now: midyear(t).Now, Segments: []headcount{{"returning", 0}}, Inbox: "http://localhost:8025/"}},
+		{"start", 80, 24, &scene{Store: "Alder & Oak", Now: midyear(t).Now, Segments: []headcount{{"returning", "", 0}}, Inbox: "http://localhost:8025/"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			lines := c.scene.render(c.width, c.height, plainLook())

@@ -166,3 +166,16 @@ func published(ctx context.Context, table *stream.Table, version string) (value 
 	value, ok = table.Get(version)
 	return value, ok, nil
 }
+
+// Scores are a customer's, as of what is committed; nil: nobody of that name is known
+// here.
+func (s *Station) Scores(ctx context.Context, customer string) (playbook.Scores, error) {
+	p, _, err := s.processor.View(ctx, customer)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	if r := s.task.reader(p); r != nil {
+		return r, nil
+	}
+	return nil, nil
+}

@@ -45,6 +45,9 @@ type Config struct {
 	Clock stream.Clock
 	Log   *slog.Logger
 
+	// Live writes what /live shows beside the mails, and says whether it goes on
+	// changing; nil: there is no such page.
+	Live func(io.Writer) (goes bool, err error)
 	// OnMail sees every mail that was taken.
 	OnMail func(Mail)
 	// Recipient may refuse an address, with an *smtp.SMTPError.

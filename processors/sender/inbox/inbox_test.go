@@ -111,6 +111,28 @@ func TestAMailIsTakenAndShown(t *testing.T) {
 	}
 }
 
+// What goes on beside the mails is a page that loads itself anew while it goes on.
+func TestLive(t *testing.T) {
+	goes := true
+	b := start(t, Config{Live: func(w io.Writer) (bool, error) {
+		_, err := io.WriteString(w, "<p>churn: 0.5</p>")
+		return goes, err
+	}})
+	if _, body := get(t, b, "/live"); !strings.Contains(body, "<p>churn: 0.5</p>") || !strings.Contains(body, `http-equiv="refresh"`) {
+		t.Errorf("live: got %s", body)
+	}
+	goes = false
+	if _, body := get(t, b, "/live"); strings.Contains(body, `http-equiv="refresh"`) {
+		t.Errorf("at the end: got %s, want it to stay", body)
+	}
+	if _, body := get(t, b, "/"); !strings.Contains(body, `href="/live"`) {
+		t.Errorf("list: got %s, want a link to what goes on", body)
+	}
+	if resp, _ := get(t, start(t, Config{}), "/live"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("/live where there is none: got %d, want 404", resp.StatusCode)
+	}
+}
+
 func TestSearch(t *testing.T) {
 	b := start(t, Config{})
 	for _, raw := range []string{letter, strings.NewReplacer("customer-7", "customer-8", "d1", "d2").Replace(letter)} {

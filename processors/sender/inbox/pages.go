@@ -20,6 +20,7 @@ var files embed.FS
 var (
 	listPage = page("list.html")
 	mailPage = page("mail.html")
+	livePage = page("live.html")
 )
 
 func page(name string) *template.Template {
@@ -43,6 +44,9 @@ func (b *Inbox) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", b.list)
 	mux.HandleFunc("GET /mails.json", b.json)
+	if b.Live != nil {
+		mux.HandleFunc("GET /live", b.live)
+	}
 	mux.HandleFunc("GET /mails/{id}", b.one(b.show))
 	mux.HandleFunc("GET /mails/{id}/html", b.one(func(w http.ResponseWriter, _ *http.Request, m Mail) {
 		body := m.HTML
@@ -116,7 +120,8 @@ func (b *Inbox) list(w http.ResponseWriter, r *http.Request) {
 		Rows         []row
 		Found, Total int
 		Newer, Older string
-	}{Query: q, Rows: rows[from:to], Found: len(rows), Total: b.Count()}
+		Live         bool
+	}{Live: b.Live != nil, Query: q, Rows: rows[from:to], Found: len(rows), Total: b.Count()}
 	if from > 0 {
 		view.Newer = link(from - perPage)
 	}
@@ -149,6 +154,20 @@ func (b *Inbox) show(w http.ResponseWriter, r *http.Request, m Mail) {
 		view.Newer = m.ID + 1
 	}
 	render(w, mailPage, view)
+}
+
+// live shows what goes on beside the mails. The page loads itself anew.
+func (b *Inbox) live(w http.ResponseWriter, _ *http.Request) {
+	var body bytes.Buffer
+	goes, err := b.Live(&body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	render(w, livePage, struct {
+		Goes bool
+		Body template.HTML
+	}{goes, template.HTML(body.String())})
 }
 
 func render(w http.ResponseWriter, t *template.Template, view any) {
