@@ -27,6 +27,7 @@ import (
 	"segue/processors/stream"
 	"segue/schemas"
 	"segue/schemas/link"
+	"segue/schemas/models"
 	"segue/schemas/playbook"
 )
 
@@ -238,6 +239,7 @@ func (s *stage) play(ctx context.Context, out io.Writer) error {
 	beat := &metronome{
 		clock: s.clock, nextWake: s.customer.NextWake, shop: s.shop, speed: s.speed, pending: s.collector.Pending, ends: s.ends,
 		settled: []settler{{schemas.Events, s.customer.Settled}, {schemas.Deliveries, s.sender.Settled}},
+		when:    s.start.AddDate(0, learntAfter, 0), then: s.learn,
 	}
 	err := beat.run(running)
 	hide()
@@ -248,6 +250,35 @@ func (s *stage) play(ctx context.Context, out io.Writer) error {
 			return failed // why the clock stopped
 		}
 	}
+	return err
+}
+
+// learntAfter is how many months of its own history the shop fits its models to.
+const learntAfter = 6
+
+// learn does what segue fit and segue models apply do.
+func (s *stage) learn(ctx context.Context) error {
+	h := &storeHistory{}
+	log := told{event: func(at int64, e *schemas.Event) {
+		if !e.IsControl() {
+			h.events = append(h.events, storeEvent{at, e.GetCustomer(), e})
+		}
+	}}
+	if err := log.readAll(ctx, s.kafka); err != nil {
+		return err
+	}
+	h.sort()
+	now := s.clock.Now()
+	past := customer.NewPast(models.Default(), customer.Plan{Events: len(h.events), Zone: s.zone})
+	if err := h.fold(past, io.Discard); err != nil {
+		return fmt.Errorf("fit: %w", err)
+	}
+	set, err := past.Fit("half-year", now.UnixMilli(), func(string) {})
+	if err != nil {
+		return err
+	}
+	s.tally.learnt(now, len(h.events))
+	_, err = stream.PutInForce(ctx, s.kafka, "", modelsVersion(set), now)
 	return err
 }
 

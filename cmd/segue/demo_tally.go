@@ -28,6 +28,7 @@ type tally struct {
 	names    map[string]string  // of customers
 	watched  []*watched
 	sampled  int64           // when those were asked for
+	models   time.Time       // when those of the shop's own came in force
 	crossed  []shownCrossing // latest first
 	mails    []shownMail     // latest first
 	news     []string        // not told yet
@@ -226,7 +227,7 @@ func (t *tally) fill(s *scene) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Events, s.Shoppers, s.Counts, s.Mails = t.events, t.shoppers, t.counts, slices.Clone(t.mails)
-	s.Segments, s.Watched = nil, nil
+	s.Segments, s.Watched, s.Models = nil, nil, t.models
 	for i := range t.segments {
 		x := &t.segments[i]
 		s.Segments = append(s.Segments, headcount{x.Name, x.About, t.members[x.Name]})
@@ -238,6 +239,14 @@ func (t *tally) fill(s *scene) {
 	for _, w := range t.watched {
 		s.Watched = append(s.Watched, watched{t.name(w.Customer), slices.Clone(w.Churn), slices.Clone(w.Propensity)})
 	}
+}
+
+// learnt notes that models of the shop's own are in force.
+func (t *tally) learnt(now time.Time, events int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.models = now.In(t.zone)
+	t.tell(now.UnixMilli(), "models", fmt.Sprintf("models fitted to the shop's own %s events are in force: who crosses now does because of them", thousands(events)))
 }
 
 // happened is what is new since it was last asked.

@@ -63,6 +63,12 @@ func TestDemoYear(t *testing.T) {
 			t.Errorf("summary: got\n%s\nwant %q in it", sum, want)
 		}
 	}
+	for _, news := range []string{"models fitted to the shop's own ", "first in segment vip: orders: 2, at least 2; value: ", "first in segment lapsing-vip: in vip; churn: 0.5",
+		"first in segment at-risk: ", "first in segment next-product: next product: ", "first in segment going-premium: orders price tier: mid"} {
+		if !strings.Contains(out.String(), news) {
+			t.Errorf("output tells nothing of %q", news)
+		}
+	}
 }
 
 // Two runs of a seed send the same mails.

@@ -38,6 +38,9 @@ type metronome struct {
 	// nextWake is when the fold next has something to do by itself. It is asked
 	// for, since a loop that looks up from its wait has told the clock nothing.
 	nextWake func() (due int64, ok bool)
+	// then is done once the clock comes to when: the shop's own people do it.
+	when time.Time
+	then func(context.Context) error
 }
 
 // settler is a station that knows whether it has anything left to do now.
@@ -58,6 +61,10 @@ func (m *metronome) run(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
+		appointed := m.then != nil && !next.Before(m.when)
+		if appointed {
+			next = m.when
+		}
 		if m.speed > 0 {
 			due := began.Add(time.Duration(float64(next.Sub(from)) / m.speed))
 			select {
@@ -69,6 +76,12 @@ func (m *metronome) run(ctx context.Context) error {
 		m.clock.MoveTo(next)
 		if err := m.shop.Post(ctx, next); err != nil {
 			return err
+		}
+		if appointed {
+			if err := m.then(ctx); err != nil {
+				return err
+			}
+			m.then = nil
 		}
 	}
 }

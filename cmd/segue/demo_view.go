@@ -22,6 +22,7 @@ type scene struct {
 	Segments  []headcount
 	Crossings []shownCrossing // latest first
 	Watched   []watched
+	Models    time.Time // when those of the shop's own came in force; zero: not yet
 	Counts    mailCounts
 	Mails     []shownMail // latest first
 	Inbox     string      // URL

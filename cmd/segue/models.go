@@ -61,7 +61,7 @@ enters or leaves segments.`,
 			if err != nil {
 				return err
 			}
-			return apply(cmd, stream.NamedVersion{Name: set.Version, Topic: schemas.Models, Content: set.Message(), InForce: set.InForce()})
+			return apply(cmd, modelsVersion(set))
 		},
 	}
 }
@@ -117,6 +117,11 @@ func readModels(path string) (*models.Set, error) {
 		return nil, fmt.Errorf("read models: %w", err)
 	}
 	return models.Parse(path, text)
+}
+
+// modelsVersion is a set as it is put in force.
+func modelsVersion(set *models.Set) stream.NamedVersion {
+	return stream.NamedVersion{Name: set.Version, Topic: schemas.Models, Content: set.Message(), InForce: set.InForce()}
 }
 
 func describeModels(out io.Writer, s *models.Set) error {
