@@ -18,6 +18,9 @@
 //   - It reads the scores in profiles, which are what the topic scores had last.
 //     scores itself is forgotten after 30 days, and does not say who was forgotten, or
 //     became another; a rank among all needs both. What is 30 s old is new enough.
+//   - What somebody is worth falls while they are silent, and their profile does not
+//     say so until something touches them: they count with what they were worth then.
+//     So breakpoints are rather too high where many have left, and ranks too low.
 //   - It keeps nothing of its own, on disk or in Kafka: what it knows is in profiles,
 //     read again at every start (24 bytes and a bit for each who bought), and when it
 //     last put ranks in force is when that record of models was written.

@@ -236,6 +236,7 @@ func testRanks(t *testing.T, c *streamtest.Cluster) {
 	}
 
 	// Whoever is touched is told their rank.
+	s.pass(time.Minute, station)
 	s.visit(people)
 	s.settle(station)
 	s.ranksAreRight(.02)
@@ -265,6 +266,22 @@ func testRanks(t *testing.T, c *streamtest.Cluster) {
 		t.Fatalf("%d versions after a tenth bought much, want 2, the second with higher ranks", len(now))
 	}
 
+	// More do, at once, and one station begins anew: the interval outlives it.
+	stop()
+	s.orders(people/10, people/5, func(int) float64 { return 5000 })
+	s.pass(time.Hour, second)
+	s.orders(people/5, people/2, func(int) float64 { return 5000 })
+	s.settle(second)
+	station, stop = s.ranks()
+	s.settle(station, second)
+	if now = s.versions(); len(now) != 3 {
+		t.Fatalf("%d versions within the interval, want 3", len(now))
+	}
+	s.pass(time.Hour, station, second)
+	if now = s.versions(); len(now) != 4 {
+		t.Fatalf("%d versions after the interval, want 4", len(now))
+	}
+
 	// A person applies other models, without ranks: they are ranked at once.
 	other, err := models.Parse("alder.yaml", []byte(strings.Replace(string(models.Default().YAML()), "id: default", "id: alder", 1)))
 	if err != nil {
@@ -274,14 +291,14 @@ func testRanks(t *testing.T, c *streamtest.Cluster) {
 		Content: other.Message(), InForce: other.InForce()}, s.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("other models are ranked", func() bool { return len(s.Committed(schemas.Models)[0]) == 4 })
+	s.eventually("other models are ranked", func() bool { return len(s.Committed(schemas.Models)[0]) == 6 })
 	s.pass(3*time.Hour, station, second)
 	now = s.versions()
-	if len(now) != 4 || now[2].Version != other.Version || now[3].ID != "alder-ranked" {
-		t.Fatalf("%d versions, want 4: the third a person's, the last the same ranked", len(now))
+	if len(now) != 6 || now[4].Version != other.Version || now[5].ID != "alder-ranked" {
+		t.Fatalf("%d versions, want 6: the fifth a person's, the last the same ranked", len(now))
 	}
-	if !slices.Equal(now[3].Value.Ranks, now[1].Value.Ranks) {
-		t.Errorf("ranks are %v, want those of the same customers as before, %v", now[3].Value.Ranks, now[1].Value.Ranks)
+	if !slices.Equal(now[5].Value.Ranks, now[3].Value.Ranks) {
+		t.Errorf("ranks are %v, want those of the same customers as before, %v", now[5].Value.Ranks, now[3].Value.Ranks)
 	}
 	stop()
 }
