@@ -109,7 +109,7 @@ func (h *Past) learn(until int64, tell func(string, ...any)) (*models.Set, int, 
 	h.fitSensitivity(&s, all, tell)
 	h.fitPairs(&s, tell)
 	s.Value.Ranks = h.ranks(&s, all, until)
-	tell("value.ranks: of %d customers", len(all))
+	tell("value.ranks: of those of %d customers who bought", len(all))
 	tell("as before, since no history tells: churn.open_ticket, value.horizon_days, the half-lives of propensity and engagement")
 	return &s, len(buyers), nil
 }
@@ -351,13 +351,18 @@ func (h *Past) fitPairs(s *models.Set, tell func(string, ...any)) {
 	tell("next: %d of %d pairs of products that go together, of %d in %d orders", len(s.Next), total, h.baskets.Products(), h.baskets.Len())
 }
 
-// ranks are the hundredths of all customers' values.
+// ranks are the hundredths of the values of all who are worth anything, as the
+// station ranks has them; nil: nobody is.
 func (h *Past) ranks(s *models.Set, all []*past, until int64) []float64 {
 	var values, ranks []float64
 	for _, c := range all {
 		h.read(s, c)
-		v, _ := h.reader.At(playbook.Value, until)
-		values = append(values, float64(v)/1e6)
+		if v, _ := h.reader.At(playbook.Value, until); v > 0 {
+			values = append(values, float64(v)/1e6)
+		}
+	}
+	if len(values) == 0 {
+		return nil
 	}
 	slices.Sort(values)
 	for i := 1; i < 100; i++ {
