@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"segue/schemas"
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
@@ -154,5 +155,30 @@ func TestSegmentsOfSegments(t *testing.T) {
 	p.Email = ""
 	if got, _ = Changes(playbook.Facts{Profile: p, Now: next + 1}, s, playbook.Everything); !reflect.DeepEqual(told(got), []string{"-a-loyal", "-b-vip", "-c-known"}) {
 		t.Errorf("nobody: %v", told(got))
+	}
+}
+
+// Who is seen again ends a silence, whether it is there or only awaited.
+func TestSilenceEnds(t *testing.T) {
+	s := segments(t, "  quiet: {enter: 'sequence([viewed(\"mug\"), nothing(hours(2))], days(1))'}\n")
+	seen := playbook.ChangedBy(&schemas.Event{Body: &schemas.Event_Visit{Visit: &schemas.Visit{}}})
+	for _, again := range []int64{now + hour, now + 3*hour} {
+		p := &profile.Profile{LastSeen: now}
+		s.RecordView(p, profile.View{At: now, Product: "mug"}, "", now)
+		_, next := Changes(playbook.Facts{Profile: p, Now: now}, s, playbook.Everything)
+		if next != now+2*hour {
+			t.Fatalf("next in %d ms, want two hours", next-now)
+		}
+		var want []string
+		if next < again {
+			if got, _ := Changes(playbook.Facts{Profile: p, Now: next}, s, 0); !reflect.DeepEqual(told(got), []string{"+quiet"}) {
+				t.Fatalf("after two hours: %v", told(got))
+			}
+			want = []string{"-quiet"}
+		}
+		p.LastSeen = again
+		if got, next := Changes(playbook.Facts{Profile: p, Now: again}, s, seen); !reflect.DeepEqual(told(got), want) || next != 0 {
+			t.Errorf("seen after %d ms: %v, next %d, want %v and nothing", again-now, told(got), next, want)
+		}
 	}
 }
