@@ -109,15 +109,30 @@ func shopPlaybook(segments int) (*playbook.Playbook, error) {
 		return nil, err
 	}
 	if segments >= 0 {
-		var s strings.Builder
-		s.WriteString("segments:\n")
-		for i := range segments {
-			fmt.Fprintf(&s, "  looks-%d:\n    enter: views.within(days(%d)) >= %d && orders.within(days(30)) < %d\n", i, 1+i%14, 2+i%5, 1+i%3)
-		}
-		s.WriteString("\njourneys:")
-		yaml = segmentsOf.ReplaceAllLiteral(yaml, []byte(s.String()))
+		yaml = segmentsOf.ReplaceAllLiteral(yaml, []byte(shopSegments(segments)+"\njourneys:"))
 	}
 	return playbook.Parse(deploy.Playbook, yaml, files)
+}
+
+// shopSegments are of the kinds that a shop has many of: who looks at a product, or
+// in a category; who spends, falls silent, drifts away, or only looks.
+func shopSegments(n int) string {
+	var s strings.Builder
+	s.WriteString("segments:\n")
+	for i := range n {
+		kind, k := i%6, i/6
+		product, window := fmt.Sprintf("p%03d", 1+k%199), 1+k%14
+		enter := [...]string{
+			fmt.Sprintf("views.of_product(%q, days(%d)) >= 2 && orders.of_product(%q) == 0", product, window, product),
+			fmt.Sprintf("views.in_category('category-%d', days(%d)) >= %d", k%4, window, 2+k%20),
+			fmt.Sprintf("orders.spent(days(%d)) >= money(%d)", window, 25*(1+k%40)),
+			fmt.Sprintf("orders.count >= %d && since(last.order) > days(%d)", 1+k%5, 1+k%30),
+			fmt.Sprintf("scores.churn >= 0.%02d && orders.value >= money(%d)", 10+k%80, 25*(1+k%40)),
+			fmt.Sprintf("views.within(days(%d)) >= %d && orders.within(days(30)) == 0", window, 3+k%20),
+		}[kind]
+		fmt.Fprintf(&s, "  segment-%d: {enter: \"%s\"}\n", i, strings.ReplaceAll(enter, `"`, `'`))
+	}
+	return s.String()
 }
 
 // runStation writes a shop's events to topics of their own, and runs the station
