@@ -26,4 +26,5 @@
 //	subject → bandit                   which line is shown, and how often
 //	uplift                             for whom a treatment changes anything
 //	lift                               what an experiment did, and whether it was one
+//	session                            what a visitor looks at next
 package model
