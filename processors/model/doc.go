@@ -27,4 +27,5 @@
 //	uplift                             for whom a treatment changes anything
 //	lift                               what an experiment did, and whether it was one
 //	session                            what a visitor looks at next
+//	sendtime                           at which hour a person is there
 package model
