@@ -30,7 +30,9 @@ written to Kafka.`,
   segue evaluate pairs --baskets order_lines.csv --json
   segue evaluate subject --tests tests.csv.gz
   segue evaluate uplift --table mails.csv.gz --treatment arm \
-    --control none --treated mail --outcome visited`,
+    --control none --treated mail --outcome visited
+  segue evaluate next-product --sessions until_may.csv.gz --test june.csv.gz
+  segue evaluate send-time --activity clicks.csv.gz --offset zone`,
 		Args: cobra.ArbitraryArgs,
 		RunE: runGroup,
 	}
@@ -41,6 +43,8 @@ written to Kafka.`,
 		newEvaluatePairsCommand(),
 		newEvaluateSubjectCommand(),
 		newEvaluateUpliftCommand(),
+		newEvaluateNextProductCommand(),
+		newEvaluateSendTimeCommand(),
 	)
 	return cmd
 }

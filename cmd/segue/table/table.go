@@ -260,6 +260,8 @@ var layouts = []string{
 	"2006-01-02T15:04:05.999999999",
 	"2006-01-02T15:04:05.999999999Z07:00",
 	"2006-01-02 15:04:05.999999999Z07:00",
+	"2006-01-02T15:04:05.999999999Z0700",
+	"2006-01-02 15:04:05.999999999 Z0700",
 	"2006-01-02T15:04",
 	"2006-01-02 15:04",
 	"20060102",
@@ -275,12 +277,21 @@ func (r Row) Time(column int) (time.Time, error) {
 	return t, nil
 }
 
-// ParseTime reads a date or an instant of ISO 8601.
+// ParseTime reads a date or an instant of ISO 8601, or an instant as seconds,
+// milliseconds or microseconds since 1970, which the years 1973 to 2286 tell
+// apart.
 func ParseTime(text string) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
+		}
+	}
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		for _, unit := range [...]float64{1, 1e3, 1e6} {
+			if n >= 1e8*unit && n < 1e10*unit {
+				return time.UnixMicro(int64(math.Round(n / unit * 1e6))).UTC(), nil
+			}
 		}
 	}
 	return time.Time{}, fmt.Errorf("got %q, want a date or time such as 2026-03-29 or 2026-03-29T12:00:00Z", text)

@@ -157,7 +157,7 @@ func TestWrongTables(t *testing.T) {
 	}
 }
 
-func TestTimesOfISO8601(t *testing.T) {
+func TestTimes(t *testing.T) {
 	for text, want := range map[string]string{
 		"20260329":                       "2026-03-29T00:00:00Z",
 		"2026-03-29":                     "2026-03-29T00:00:00Z",
@@ -166,9 +166,21 @@ func TestTimesOfISO8601(t *testing.T) {
 		"2026-03-29T23:05:06.25+02:00":   "2026-03-29T23:05:06.25+02:00",
 		" 2026-03-29T23:05:06Z ":         "2026-03-29T23:05:06Z",
 		"2026-03-29 23:05:06.123456789Z": "2026-03-29T23:05:06.123456789Z",
+		"2026-03-29T23:05:06-0730":       "2026-03-29T23:05:06-07:30",
+		"2026-03-29 23:05:06 +0200":      "2026-03-29T23:05:06+02:00",
+		"1396860669.277":                 "2014-04-07T08:51:09.277Z",
+		"1.396860669277e+09":             "2014-04-07T08:51:09.277Z",
+		"1396860669":                     "2014-04-07T08:51:09Z",
+		"1396860669277":                  "2014-04-07T08:51:09.277Z",
+		"1396860669277001":               "2014-04-07T08:51:09.277001Z",
 	} {
 		if got, err := ParseTime(text); err != nil || got.Format(time.RFC3339Nano) != want {
 			t.Errorf("ParseTime(%q) = %v, %v, want %s", text, got.Format(time.RFC3339Nano), err, want)
+		}
+	}
+	for _, text := range []string{"", "monday", "12", "20140407085109", "-1396860669", "NaN", "Inf", "1e300"} {
+		if got, err := ParseTime(text); err == nil {
+			t.Errorf("ParseTime(%q) = %v, want an error", text, got)
 		}
 	}
 }
