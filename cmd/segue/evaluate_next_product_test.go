@@ -95,6 +95,17 @@ func TestEvaluateNextProduct(t *testing.T) {
 	}
 }
 
+// Rows may be in any order: time orders the views of a session, and sessions by
+// their last.
+func TestSessionsInOrder(t *testing.T) {
+	const rows = "session,product,time\nlast,c,2026-01-09\nfirst,b,2026-01-03\nlast,a,2026-01-01\nfirst,a,2026-01-02\nlast,b,2026-01-01\n"
+	n := nextProductEvaluation{session: "session", product: "product", time: "time", given: func(string) bool { return false }}
+	got, err := n.read("-", strings.NewReader(rows))
+	if want := "[[a b] [a b c]]"; err != nil || fmt.Sprint(got) != want {
+		t.Errorf("got %v, %v, want %s", got, err, want)
+	}
+}
+
 // What nobody saw before counts as a view to tell, and without a time the file's
 // order is that of the views.
 func TestEvaluateNextProductOfUnseen(t *testing.T) {

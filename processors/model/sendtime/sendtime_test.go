@@ -141,6 +141,34 @@ func TestAnyCurve(t *testing.T) {
 	})
 }
 
+// What is told teaches nothing: who was there at all hours of the morning and then
+// always at 20:00 is not looked for there.
+func TestLaterInstantsAreNotLearnt(t *testing.T) {
+	var people [][]time.Time
+	for range 20 {
+		var instants []time.Time
+		for i := range 7 {
+			instants = append(instants, monday.Add(time.Duration(24*i+2*i)*time.Hour))
+		}
+		people = append(people, append(instants, weekly(monday.AddDate(0, 0, 7).Add(20*time.Hour), 3)...))
+	}
+	e := Evaluate(people)
+	if e.Learnt != 140 || e.Tested != 60 || e.Own.Windows[4] != 0 || e.Population.Windows[4] != 0 || e.Own.Windows[24] != 1 {
+		t.Errorf("got %+v of 140 instants and 60, want none of these in the best hours", e)
+	}
+}
+
+// Of windows around a single hour that hold as much the earliest of the day is
+// taken, wherever the hour is.
+func TestWindow(t *testing.T) {
+	for hour := range 24 {
+		curve := population([][]time.Time{{monday.Add(time.Duration(hour) * time.Hour)}})
+		if got, want := curve.Window(4), min((hour+22)%24, (hour+23)%24); got != want {
+			t.Errorf("best 4 hours around %d:00 begin at %d, want %d", hour, got, want)
+		}
+	}
+}
+
 // Where people have no hours of their own, following them costs next to nothing,
 // however many they are and however much each did.
 func TestNoRhythmOfTheirOwn(t *testing.T) {
@@ -187,6 +215,7 @@ func TestBestAcrossAClockChange(t *testing.T) {
 		{on(6, 1, 9, 0), on(6, 1, 17, 0), on(6, 1, 16, 0)},
 		{on(6, 1, 19, 10), on(6, 2, 8, 0), on(6, 1, 19, 10)},
 		{on(6, 1, 9, 0), on(6, 1, 9, 0), on(6, 1, 9, 0)},
+		{on(6, 1, 9, 0), time.Unix(1<<50, 0), on(6, 4, 18, 0)}, // no end: the likeliest weekday, of which there was one more
 	} {
 		if got := curve.Best(tc.from, tc.end); !got.Equal(tc.want) {
 			t.Errorf("Best(%v, %v) = %v, want %v", tc.from, tc.end, got, tc.want)

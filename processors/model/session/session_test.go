@@ -117,6 +117,36 @@ func TestNewestSessionsAlone(t *testing.T) {
 	}
 }
 
+// Of the newest sessions with any of the products those most alike are the
+// neighbours, however many there are.
+func TestNeighbours(t *testing.T) {
+	var all [][]string
+	for range newest {
+		all = append(all, []string{"tent"}) // most alike, but older
+	}
+	for i := range newest {
+		if i%5 == 0 {
+			all = append(all, []string{"stove", "rope"})
+		} else {
+			all = append(all, []string{"stove"})
+		}
+	}
+	ranking := Learn(all).Ranking()
+	ranking.Next([]string{"stove", "rope", "tent"}, 20)
+	both := 0
+	for _, met := range ranking.neighbours {
+		if met.session >= newest {
+			t.Errorf("session %d, from the newest, is a neighbour, want none after %d", met.session, newest)
+		}
+		if met.alike > .5 {
+			both++
+		}
+	}
+	if len(ranking.neighbours) != nearest || both != newest/5 {
+		t.Errorf("got %d neighbours, %d with both products, want %d, %d", len(ranking.neighbours), both, nearest, newest/5)
+	}
+}
+
 // Whatever was learnt and is asked: n products, each once, all known or shown, the
 // likeliest first, chances that sum to at most 1; and asking changes nothing.
 func TestAnySession(t *testing.T) {
