@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/customer"
+	"segue/processors/ranks"
 	"segue/processors/stream"
 	"segue/schemas"
 	"segue/schemas/models"
@@ -53,7 +56,10 @@ func newModelsApplyCommand() *cobra.Command {
 		Long: `Put a set of models in force: its version goes to the topic models, and a
 control record to every partition of events, all in one transaction. From that
 record on it scores; who is now on another side of a threshold of the playbook
-enters or leaves segments.`,
+enters or leaves segments.
+
+A set without value.ranks keeps the ranks that are in force, under an id that ends
+in -ranked, as the station ranks gives its own: no VIP leaves because of it.`,
 		Example: "  segue models apply models.yaml --brokers kafka-1:9092",
 		Args:    takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,7 +67,7 @@ enters or leaves segments.`,
 			if err != nil {
 				return err
 			}
-			return apply(cmd, modelsVersion(set))
+			return applyModels(cmd, args[0], set)
 		},
 	}
 }
@@ -79,11 +85,11 @@ and scores until another does.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set := models.Default()
 			if len(args) > 0 {
-				l, err := load(cmd)
+				l, kafka, err := reached(cmd)
 				if err != nil {
 					return err
 				}
-				if set, err = publishedModels(cmd.Context(), l, args[0]); err != nil {
+				if set, err = publishedModels(cmd.Context(), l, kafka, args[0]); err != nil {
 					return err
 				}
 			}
@@ -93,22 +99,64 @@ and scores until another does.`,
 	}
 }
 
-func publishedModels(ctx context.Context, l *loaded, version string) (*models.Set, error) {
-	opts, err := l.Kafka.options()
-	if err != nil {
-		return nil, err
-	}
-	client, err := l.Kafka.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	client.Close()
-	table, err := stream.NewTable(opts, l.Prefix+schemas.Models)
+func publishedModels(ctx context.Context, l *loaded, kafka []kgo.Opt, version string) (*models.Set, error) {
+	table, err := stream.NewTable(kafka, l.Prefix+schemas.Models)
 	if err != nil {
 		return nil, err
 	}
 	defer table.Close()
 	return customer.PublishedModels{Table: table}.Models(ctx, version)
+}
+
+// applyModels puts the set of a file in force.
+func applyModels(cmd *cobra.Command, path string, set *models.Set) error {
+	l, kafka, err := reached(cmd)
+	if err != nil {
+		return err
+	}
+	turn, err := stream.TakeTurn(cmd.Context(), kafka, l.Prefix, schemas.Models)
+	if err != nil {
+		return fmt.Errorf("put %s in force: %w", set.Version, err)
+	}
+	defer turn.Close()
+	before, err := modelsInForce(cmd.Context(), kafka, l.Prefix)
+	if err != nil {
+		return err
+	}
+	set, kept, err := set.KeepRanks(before)
+	if err != nil {
+		return err
+	}
+	partitions, err := turn.Put(cmd.Context(), modelsVersion(set), time.Now())
+	if err != nil {
+		return err
+	}
+	if kept {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s has no value.ranks: it keeps those of %s%s\n", path, before.Version, ranksOf(before))
+	}
+	return sayInForce(cmd.OutOrStdout(), set.Version, partitions)
+}
+
+// modelsInForce returns the set that is in force, for who has the turn: it stays so.
+func modelsInForce(ctx context.Context, kafka []kgo.Opt, prefix string) (*models.Set, error) {
+	table, err := stream.NewTable(kafka, prefix+schemas.Models)
+	if err != nil {
+		return nil, err
+	}
+	defer table.Close()
+	if err := table.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	set, _, err := ranks.InForce(table)
+	return set, err
+}
+
+// ranksOf is ", of whom" where a set says whose its ranks are.
+func ranksOf(s *models.Set) string {
+	if s.Value.RanksOf == "" {
+		return ""
+	}
+	return ", of " + onOneLine(s.Value.RanksOf)
 }
 
 func readModels(path string) (*models.Set, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/processors/stream"
 	"segue/schemas"
@@ -125,23 +126,36 @@ func playbookVersion(pb *playbook.Playbook) stream.NamedVersion {
 
 // apply puts a version in force, and says so.
 func apply(cmd *cobra.Command, v stream.NamedVersion) error {
-	l, err := load(cmd)
+	l, kafka, err := reached(cmd)
 	if err != nil {
 		return err
 	}
-	opts, err := l.Kafka.options()
+	partitions, err := stream.PutInForce(cmd.Context(), kafka, l.Prefix, v, time.Now())
 	if err != nil {
 		return err
+	}
+	return sayInForce(cmd.OutOrStdout(), v.Name, partitions)
+}
+
+func sayInForce(out io.Writer, version string, partitions int) error {
+	_, err := fmt.Fprintf(out, "%s is in force, partitions: %d\n", version, partitions)
+	return err
+}
+
+// reached is what a command is told of a cluster, which answers.
+func reached(cmd *cobra.Command) (*loaded, []kgo.Opt, error) {
+	l, err := load(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	kafka, err := l.Kafka.options()
+	if err != nil {
+		return nil, nil, err
 	}
 	client, err := l.Kafka.client(cmd.Context()) // says so when there is no cluster
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	client.Close()
-	partitions, err := stream.PutInForce(cmd.Context(), opts, l.Prefix, v, time.Now())
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is in force, partitions: %d\n", v.Name, partitions)
-	return err
+	return l, kafka, nil
 }

@@ -28,7 +28,9 @@
 //     whoever takes it later, a person or another instance, undoes what is not
 //     committed: no set is ever overruled by one that was made of an older. The second
 //     finds ranks that are right, and is silent. A group would add nothing.
-//   - A set that a person applies is ranked at once, whatever the interval: until
-//     then all ranks are by what it brought.
+//   - A set that a person applies with ranks is ranked at once, whatever the interval:
+//     until then all ranks are by what it brought. One without takes over those in
+//     force, or who is in a segment because of a rank would leave it and come back;
+//     they are as old as they were, and looked at again after the interval.
 //   - Each version wakes all customers, which is what the interval is for.
 package ranks

@@ -147,7 +147,7 @@ func (s *Station) look(ctx context.Context, all spread, sets *stream.Table) erro
 	if off, err = s.off(all, sets); !off || err != nil {
 		return err // somebody else was first
 	}
-	set, _, err := inForce(sets)
+	set, _, err := InForce(sets)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (s *Station) off(all spread, sets *stream.Table) (bool, error) {
 	if int(all.total) < s.MinCustomers {
 		return false, nil
 	}
-	set, since, err := inForce(sets)
+	set, since, err := InForce(sets)
 	if err != nil {
 		return false, err
 	}
@@ -192,7 +192,7 @@ func (s *Station) until(set *models.Set, since time.Time) time.Time {
 // nextLook is an interval from now, or sooner when a set from a former life grows
 // old enough.
 func (s *Station) nextLook(sets *stream.Table) (time.Time, error) {
-	set, since, err := inForce(sets)
+	set, since, err := InForce(sets)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -204,9 +204,9 @@ func (s *Station) nextLook(sets *stream.Table) (time.Time, error) {
 	return due, nil
 }
 
-// inForce returns the set in force, and since when: the newest in models, as
+// InForce returns the set in force, and since when: the newest in models, as
 // stream.Turn says, or else the one that comes with Segue.
-func inForce(sets *stream.Table) (set *models.Set, since time.Time, err error) {
+func InForce(sets *stream.Table) (set *models.Set, since time.Time, err error) {
 	r := sets.Newest(func(string) bool { return true })
 	if r == nil {
 		return models.Default(), time.Time{}, nil

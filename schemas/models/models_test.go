@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -68,5 +69,33 @@ func TestRanked(t *testing.T) {
 	}
 	if IsRanked("alder@0123456789ab") {
 		t.Error("alder is ranked, want not: a person wrote it")
+	}
+}
+
+// A set without ranks takes them over; one that has some keeps them, as one does that
+// takes over from a set without.
+func TestKeepRanks(t *testing.T) {
+	alder, err := Parse("m.yaml", []byte(strings.Replace(string(Default().YAML()), "id: default", "id: alder", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := Default().Ranked([]float64{1, 2}, "two customers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(s *Set) string { return fmt.Sprint(s.ID, s.Value.Ranks, s.Value.RanksOf) }
+	got, kept, err := alder.KeepRanks(before)
+	if want := "alder-ranked[1 2]two customers"; err != nil || !kept || of(got) != want || !IsRanked(got.Version) {
+		t.Errorf("KeepRanks of a set without = %s, %t, %v, want %s, true", of(got), kept, err, want)
+	}
+	if got, kept, err := alder.KeepRanks(Default()); err != nil || kept || got != alder {
+		t.Errorf("KeepRanks from a set without = %s, %t, %v, want the set", of(got), kept, err)
+	}
+	own, err := alder.Ranked([]float64{5}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, kept, err := own.KeepRanks(before); err != nil || kept || got != own {
+		t.Errorf("KeepRanks of a set with ranks = %s, %t, %v, want the set", of(got), kept, err)
 	}
 }

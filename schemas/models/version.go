@@ -45,6 +45,16 @@ func (s *Set) Ranked(ranks []float64, of string) (*Set, error) {
 	return Parse(other.ID, text)
 }
 
+// KeepRanks returns the set, if it has no ranks of its own, Ranked by those of the one
+// that it takes over from; kept says whether it had to.
+func (s *Set) KeepRanks(from *Set) (set *Set, kept bool, err error) {
+	if len(s.Value.Ranks) > 0 || len(from.Value.Ranks) == 0 {
+		return s, false, nil
+	}
+	set, err = s.Ranked(from.Value.Ranks, from.Value.RanksOf)
+	return set, true, err
+}
+
 // IsRanked reports whether Ranked made the set of this version.
 func IsRanked(version string) bool {
 	id, _, _ := strings.Cut(version, "@")
