@@ -21,13 +21,13 @@ import (
 func newModelsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "Check the parameters of all scores, put them in force",
+		Short: "Check the parameters of all scores, put them in force, see which are",
 		Example: `  segue models show > models.yaml
   segue models apply models.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: runGroup,
 	}
-	cmd.AddCommand(newModelsCheckCommand(), newModelsApplyCommand(), newModelsShowCommand())
+	cmd.AddCommand(newModelsCheckCommand(), newModelsApplyCommand(), newModelsListCommand(), newModelsShowCommand())
 	return cmd
 }
 
@@ -58,8 +58,9 @@ control record to every partition of events, all in one transaction. From that
 record on it scores; who is now on another side of a threshold of the playbook
 enters or leaves segments.
 
-A set without value.ranks keeps the ranks that are in force, under an id that ends
-in -ranked, as the station ranks gives its own: no VIP leaves because of it.`,
+A set without value.ranks keeps the ranks that are in force, under an id that
+ends in -ranked, as the station ranks gives its own: no VIP leaves because of
+it.`,
 		Example: "  segue models apply models.yaml --brokers kafka-1:9092",
 		Args:    takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -67,4 +68,12 @@ func (t *Table) Newest(wanted func(key string) bool) (newest *kgo.Record) {
 		}
 	}
 	return newest
+}
+
+// Records returns the last record of each key, what was written last first. For a
+// topic of one partition. They are not to be changed.
+func (t *Table) Records() []*kgo.Record {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.SortedFunc(maps.Values(t.records), func(a, b *kgo.Record) int { return cmp.Compare(b.Offset, a.Offset) })
 }

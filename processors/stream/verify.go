@@ -14,7 +14,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"segue/schemas"
@@ -103,7 +102,7 @@ func (v *verification[S, D]) ask(ctx context.Context) error {
 	}
 	defer client.Close()
 	cluster := kadm.NewClient(client)
-	input, group := v.Prefix+v.Input, v.Prefix+v.Name
+	input := v.Prefix + v.Input
 	listed, err := cluster.ListTopics(ctx, input)
 	if err = errors.Join(err, listed.Error()); err != nil {
 		return fmt.Errorf("look at topic %s: %w", input, err)
@@ -115,20 +114,8 @@ func (v *verification[S, D]) ask(ctx context.Context) error {
 	if v.end, err = ends(ctx, client, input); err != nil {
 		return err
 	}
-	held, err := cluster.FetchOffsets(ctx, group)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		return fmt.Errorf("ask what group %s holds: %w", group, err)
-	}
-	v.committed = map[int32]commit{}
-	for id, o := range held[input] {
-		if o.At < 0 {
-			continue
-		}
-		if v.committed[id], err = decodeCommit(o.At, o.Metadata); err != nil {
-			return fmt.Errorf("group %s, %s partition %d: %w", group, input, id, err)
-		}
-	}
-	return nil
+	v.committed, err = heldBy(ctx, client, v.Prefix+v.Name, input)
+	return err
 }
 
 // verify compares one partition.
