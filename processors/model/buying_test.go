@@ -21,7 +21,6 @@ type buying interface {
 	Validate() error
 	LogLikelihood(history.History) float64
 	Expected(time.Duration) float64
-	AliveUntil(history.History, float64) (time.Duration, bool)
 }
 
 // each has the same four numbers as its parameters.
@@ -87,43 +86,6 @@ func TestWhatSilenceAndTimeDo(t *testing.T) {
 	})
 }
 
-// The instant at which a customer's score falls through a threshold is exact to
-// the second.
-func TestAliveUntil(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		h := drawHistory(t)
-		threshold := rapid.Float64Range(.001, .999).Draw(t, "threshold")
-		for name, m := range drawModels(t) {
-			at := func(age time.Duration) float64 {
-				h := h
-				h.Age = age
-				return m.Alive(h)
-			}
-			age, ok := m.AliveUntil(h, threshold)
-			switch {
-			case !ok:
-				if p := at(h.Recency + 36524*24*time.Hour); p < threshold {
-					t.Fatalf("%s: AliveUntil(%v) = never, yet Alive is %v after a century", name, threshold, p)
-				}
-			case age < h.Recency || at(age) >= threshold:
-				t.Fatalf("%s: AliveUntil(%v) = %v, when Alive is %v", name, threshold, age, at(age))
-			case age > h.Recency && at(age-time.Second) < threshold:
-				t.Fatalf("%s: AliveUntil(%v) = %v, yet Alive is %v a second before", name, threshold, age, at(age-time.Second))
-			}
-			score := churn.Score{Model: m, Horizon: 13 * 7 * 24 * time.Hour}
-			if age, ok := score.GoneAt(h, threshold); ok {
-				h.Age = age
-				if gone := score.Gone(h); gone <= threshold {
-					t.Fatalf("%s: GoneAt(%v) = %v, when Gone is %v", name, threshold, age, gone)
-				}
-				if h.Age -= time.Second; age > h.Recency && score.Gone(h) > threshold {
-					t.Fatalf("%s: GoneAt(%v) = %v, yet Gone is %v a second before", name, threshold, age, score.Gone(h))
-				}
-			}
-		}
-	})
-}
-
 // A likelihood is one: over all that a customer may do in a time, the
 // probabilities of doing nothing and of a first order at each moment add to 1.
 func TestLikelihoodsAddUp(t *testing.T) {
@@ -173,10 +135,9 @@ func FuzzBuying(f *testing.F) {
 			if err := m.Validate(); err != nil {
 				t.Fatal(err)
 			}
-			until, _ := m.AliveUntil(h, .5)
 			for what, v := range map[string]float64{
 				"LogLikelihood": m.LogLikelihood(h), "Alive": m.Alive(h), "Silent": m.Silent(h, ahead),
-				"Expected": m.Expected(ahead), "ExpectedAfter": m.ExpectedAfter(h, ahead), "AliveUntil": until.Seconds(),
+				"Expected": m.Expected(ahead), "ExpectedAfter": m.ExpectedAfter(h, ahead),
 			} {
 				if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 && what != "LogLikelihood" {
 					t.Errorf("%s%v: %s(%+v; %v) = %v", name, m, what, h, ahead, v)
@@ -285,10 +246,9 @@ func BenchmarkBuying(b *testing.B) {
 	h := history.History{Repeats: 2, Recency: history.Week.Times(30.43), Age: history.Week.Times(38.86)}
 	for name, m := range map[string]buying{"bg_nbd": publishedBG, "mbg_nbd": publishedMBG, "pareto_nbd": publishedPareto} {
 		for what, evaluate := range map[string]func(){
-			"alive":      func() { m.Alive(h) },
-			"expected":   func() { m.ExpectedAfter(h, weeks39) },
-			"silent":     func() { m.Silent(h, weeks39) },
-			"aliveUntil": func() { m.AliveUntil(h, .5) },
+			"alive":    func() { m.Alive(h) },
+			"expected": func() { m.ExpectedAfter(h, weeks39) },
+			"silent":   func() { m.Silent(h, weeks39) },
 		} {
 			b.Run("model="+name+"/of="+what, func(b *testing.B) {
 				b.ReportAllocs()

@@ -64,9 +64,6 @@ func TestAliveWithoutRepeats(t *testing.T) {
 	if got := paper.Alive(weeks(0, 0, 1000)); got != 1 {
 		t.Errorf("Alive(0, 0, 1000) = %v, want 1", got)
 	}
-	if age, ok := paper.AliveUntil(weeks(0, 0, 10), .999); ok {
-		t.Errorf("AliveUntil(no repeats, .999) = %v, want never", age)
-	}
 }
 
 // A unit is part of the parameters: the same customer in days.

@@ -65,12 +65,3 @@ type Score struct {
 // Gone is the probability, in [0, 1], that a customer with a history places no
 // order within the horizon after it.
 func (s Score) Gone(h history.History) float64 { return s.Model.Silent(h, s.Horizon) }
-
-// GoneAt is the age, to the second, at which Gone passes a threshold if the
-// customer stays silent; false: not in a century.
-func (s Score) GoneAt(h history.History, threshold float64) (time.Duration, bool) {
-	return history.Turn(h.Recency, h.Age, func(age time.Duration) bool {
-		h.Age = age
-		return s.Gone(h) > threshold
-	})
-}

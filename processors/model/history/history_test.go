@@ -121,28 +121,3 @@ func TestUnits(t *testing.T) {
 		t.Error("a month is no unit of parameters")
 	}
 }
-
-// Wherever the turn is and whatever the guess, the second before is not turned
-// and the second itself is.
-func TestTurn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		from := time.Duration(rapid.Int64Range(0, 1e18).Draw(t, "from"))
-		at := time.Duration(rapid.Int64Range(0, 3e18).Draw(t, "after"))
-		guess := time.Duration(rapid.Int64().Draw(t, "guess"))
-		calls := 0
-		got, ok := Turn(from, guess, func(age time.Duration) bool { calls++; return age-from >= at })
-		switch {
-		case at > 36525*day:
-			if !(got-from >= at-time.Second) && ok {
-				t.Fatalf("Turn = %v, %v, want never", got, ok)
-			}
-		case !ok || got-from < at || got-from >= at+time.Second:
-			t.Fatalf("Turn = %v, %v, want within the second after %v", got, ok, from+at)
-		case calls > 80:
-			t.Fatalf("Turn took %d calls", calls)
-		}
-	})
-	if _, ok := Turn(0, 0, func(time.Duration) bool { return false }); ok {
-		t.Error("what never turns did")
-	}
-}

@@ -87,18 +87,6 @@ func (p Parameters) Silent(h history.History, within time.Duration) float64 {
 	return h.Silent(within, p.logTail)
 }
 
-// AliveUntil is the age, to the second, at which Alive falls below a threshold
-// if the customer stays silent; false: not in a century.
-func (p Parameters) AliveUntil(h history.History, threshold float64) (time.Duration, bool) {
-	x := float64(h.Repeats)
-	last := p.Alpha + p.Unit.Of(h.Recency)
-	guess := last*math.Pow((1/threshold-1)*(p.B+x)/p.A, 1/(p.R+x)) - p.Alpha
-	return history.Turn(h.Recency, p.Unit.Times(guess), func(age time.Duration) bool {
-		h.Age = age
-		return p.Alive(h) < threshold
-	})
-}
-
 // Fitted are the parameters that make a cohort most likely.
 type Fitted = likelihood.Fitted[Parameters]
 

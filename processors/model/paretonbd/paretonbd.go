@@ -105,42 +105,6 @@ func (p Parameters) Silent(h history.History, within time.Duration) float64 {
 	return h.Silent(within, p.logTail)
 }
 
-// AliveUntil is the age, to the second, at which Alive falls below a threshold
-// if the customer stays silent; false: not in a century.
-func (p Parameters) AliveUntil(h history.History, threshold float64) (time.Duration, bool) {
-	return history.Turn(h.Recency, p.aliveAbout(h, threshold), func(age time.Duration) bool {
-		h.Age = age
-		return p.Alive(h) < threshold
-	})
-}
-
-// aliveAbout is about where AliveUntil is, so that few ages need to be looked at:
-// the odds of having gone grow almost as a power of time, and the secant method
-// sets right what is between.
-func (p Parameters) aliveAbout(h history.History, threshold float64) time.Duration {
-	x, last := float64(h.Repeats), p.Unit.Of(h.Recency)
-	odds := 1/threshold - 1
-	// By the logarithm of (α+age)/(α+last): the age, and how far the odds are off.
-	age := func(log float64) time.Duration { return p.Unit.Times(last + (p.Alpha+last)*math.Expm1(log)) }
-	off := func(log float64) float64 {
-		h.Age = age(log)
-		alive, gone := p.logAliveGone(h)
-		return gone - alive - math.Log(odds)
-	}
-	log := math.Log1p(odds/p.after(x, last)) / (p.R + x + p.S)
-	before := .9 * log
-	offBefore := off(before)
-	for range 5 {
-		offNow := off(log)
-		next := log - offNow*(log-before)/(offNow-offBefore)
-		if !(next > 0) || next == log {
-			break
-		}
-		before, offBefore, log = log, offNow, next
-	}
-	return age(log)
-}
-
 // Fitted are the parameters that make a cohort most likely.
 type Fitted = likelihood.Fitted[Parameters]
 
