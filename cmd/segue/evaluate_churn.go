@@ -326,7 +326,7 @@ func drawChurn(path string, e *churn.Evaluation) error {
 	return draw(path,
 		curve.Chart{
 			Title: fmt.Sprintf("No order in %d days: calibration", days(e.Horizon)),
-			X:     "probability shown", Y: "share without an order",
+			X:     "probability shown", Y: "share without an order", Alike: true,
 			Lines: []curve.Line{curve.Calibration(name, e.Shown.Bins)},
 		},
 		curve.Chart{

@@ -170,7 +170,7 @@ func (p *propensityEvaluation) draw(e *propensity.Evaluation) error {
 	return draw(p.plot,
 		curve.Chart{
 			Title: p.target + ": calibration",
-			X:     "probability", Y: "share in which it happened",
+			X:     "probability", Y: "share in which it happened", Alike: true,
 			Lines: []curve.Line{calibration(linear, e.Models.Linear), calibration(trees, e.Models.Trees)},
 		},
 		curve.Chart{

@@ -178,7 +178,7 @@ func (u *upliftEvaluation) draw(e *uplift.Evaluation) error {
 		Title: u.outcome + ": what treating a part would do",
 		X:     "share of rows, the highest uplift first", Y: "share of what treating all does",
 	}
-	calibration := curve.Chart{Title: "Calibration of uplift", X: "uplift, as predicted", Y: "as it came"}
+	calibration := curve.Chart{Title: "Calibration of uplift", X: "uplift, as predicted", Y: "as it came", Alike: true}
 	for _, model := range [...]struct {
 		name string
 		uplift.Figures

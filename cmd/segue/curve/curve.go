@@ -15,10 +15,12 @@ import (
 	"segue/processors/model/measure"
 )
 
-// Chart is one square diagram, from 0 on both axes.
+// Chart is one square diagram. Its axes have 0, and end where the lines do.
 type Chart struct {
 	Title string
 	X, Y  string
+	// Alike is set where both axes measure the same: one is as long as the other.
+	Alike bool
 	Lines []Line
 }
 
@@ -71,23 +73,25 @@ func Write(w io.Writer, charts ...Chart) error {
 }
 
 func (c Chart) draw(s *bytes.Buffer) {
-	end := c.end()
-	px := func(x float64) float64 { return side * x / end }
-	py := func(y float64) float64 { return side - side*y/end }
+	x, y := c.axes()
+	px := func(at float64) float64 { return side * x.part(at) }
+	py := func(at float64) float64 { return side - side*y.part(at) }
 	text := func(x, y float64, anchor, what string) {
 		fmt.Fprintf(s, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", x, y, anchor, html.EscapeString(what))
 	}
 	text(0, -25, "start", c.Title)
 	text(0, -8, "start", c.Y)
 	text(side/2, side+40, "middle", c.X)
-	const grid = 5
-	for i := range grid + 1 {
-		at := end * float64(i) / grid
-		fmt.Fprintf(s, "<path d=\"M0 %.1fH%d M%.1f 0V%d\" stroke=\"#ddd\"/>\n", py(at), side, px(at), side)
-		text(-8, py(at)+4, "end", fmt.Sprintf("%.3g", at))
+	for _, at := range x.marks() {
+		fmt.Fprintf(s, "<path d=\"M%.1f 0V%d\" stroke=\"#ddd\"/>\n", px(at), side)
 		text(px(at), side+20, "middle", fmt.Sprintf("%.3g", at))
 	}
-	fmt.Fprintf(s, "<path d=\"M0 %dL%d 0\" stroke=\"#aaa\" stroke-dasharray=\"4\"/>\n", side, side)
+	for _, at := range y.marks() {
+		fmt.Fprintf(s, "<path d=\"M0 %.1fH%d\" stroke=\"#ddd\"/>\n", py(at), side)
+		text(-8, py(at)+4, "end", fmt.Sprintf("%.3g", at))
+	}
+	from, to := max(x.low, y.low), min(x.high, y.high)
+	fmt.Fprintf(s, "<path d=\"M%.1f %.1fL%.1f %.1f\" stroke=\"#aaa\" stroke-dasharray=\"4\"/>\n", px(from), py(from), px(to), py(to))
 	for i, line := range c.Lines {
 		colour := colours[i%len(colours)]
 		fmt.Fprintf(s, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", colour)
@@ -106,18 +110,49 @@ func (c Chart) draw(s *bytes.Buffer) {
 	}
 }
 
-// end is where both axes end: 1, or less if all points lie well below.
-func (c Chart) end() float64 {
-	most := 0.0
+// axis is from low, which is 0 or less, to high, in steps that are round.
+type axis struct{ low, high, step float64 }
+
+// axes are as long as the points are far out.
+func (c Chart) axes() (x, y axis) {
 	for _, line := range c.Lines {
 		for _, p := range line.Points {
-			most = max(most, p.X, p.Y)
+			x.low, x.high = min(x.low, p.X), max(x.high, p.X)
+			y.low, y.high = min(y.low, p.Y), max(y.high, p.Y)
 		}
 	}
-	for _, end := range [...]float64{.01, .02, .05, .1, .2, .5} {
-		if most > 0 && most <= end {
-			return end
+	if c.Alike {
+		x = axis{low: min(x.low, y.low), high: max(x.high, y.high)}
+		y = x
+	}
+	return x.rounded(), y.rounded()
+}
+
+// rounded is a, to the next steps, of which it has five or so.
+func (a axis) rounded() axis {
+	if a.high == a.low {
+		a.high = a.low + 1
+	}
+	unit := math.Pow(10, math.Floor(math.Log10((a.high-a.low)/5)))
+	for _, n := range [...]float64{1, 2, 5, 10} {
+		a.step = n * unit
+		if (a.high-a.low)/a.step <= 5+1e-9 {
+			break
 		}
 	}
-	return max(1, math.Ceil(most))
+	const last = 1e-9 // 0.3/0.1 is a little more than 3, or less
+	a.low, a.high = a.step*math.Floor(a.low/a.step+last), a.step*math.Ceil(a.high/a.step-last)
+	return a
+}
+
+// part is how far along the axis v is, from 0 to 1.
+func (a axis) part(v float64) float64 { return (v - a.low) / (a.high - a.low) }
+
+// marks are the numbers that stand at the axis.
+func (a axis) marks() (all []float64) {
+	first := math.Round(a.low / a.step)
+	for i := range int(math.Round((a.high-a.low)/a.step)) + 1 {
+		all = append(all, (first+float64(i))*a.step)
+	}
+	return all
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/xml"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +18,7 @@ func TestPicture(t *testing.T) {
 	gain := []measure.Point{{X: 0, Y: 0}, {X: .5, Y: .9}, {X: 1, Y: 1}}
 	var b bytes.Buffer
 	if err := Write(&b,
-		Chart{Title: "Calibration", X: "predicted", Y: "observed", Lines: []Line{Calibration("Pareto/NBD", bins)}},
+		Chart{Title: "Calibration", X: "predicted", Y: "observed", Alike: true, Lines: []Line{Calibration("Pareto/NBD", bins)}},
 		Chart{Title: "Gain", X: "of customers", Y: "of buyers", Lines: []Line{{Name: "a < b", Points: gain}, {Name: "recency", Points: gain}}},
 	); err != nil {
 		t.Fatal(err)
@@ -40,12 +42,31 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// Where all is rare the axes end early.
+// An axis ends with its points, at a round number, and has those below 0.
 func TestAxesEndNearTheLastPoint(t *testing.T) {
-	for _, tc := range []struct{ most, want float64 }{{0, 1}, {.004, .01}, {.15, .2}, {.5, .5}, {.51, 1}, {1, 1}, {2.5, 3}} {
-		c := Chart{Lines: []Line{{Points: []measure.Point{{X: tc.most / 2, Y: tc.most}}}}}
-		if got := c.end(); got != tc.want {
-			t.Errorf("axes of points up to %v end at %v, want %v", tc.most, got, tc.want)
+	for _, tc := range []struct {
+		points []measure.Point
+		alike  bool
+		x, y   []float64
+	}{
+		{nil, false, []float64{0, 1}, []float64{0, 1}},
+		{[]measure.Point{{X: .002, Y: .004}}, false, []float64{0, .002}, []float64{0, .004}},
+		{[]measure.Point{{X: 1, Y: 1.13}}, false, []float64{0, 1}, []float64{0, 1.5}},
+		{[]measure.Point{{X: 40, Y: .51}}, false, []float64{0, 40}, []float64{0, .6}},
+		{[]measure.Point{{X: -.013, Y: -.002}, {X: .09, Y: .3}}, false, []float64{-.05, .1}, []float64{-.1, .3}},
+		{[]measure.Point{{X: -.013, Y: -.002}, {X: .09, Y: .3}}, true, []float64{-.1, .3}, []float64{-.1, .3}},
+	} {
+		x, y := Chart{Alike: tc.alike, Lines: []Line{{Points: tc.points}}}.axes()
+		for _, a := range []struct {
+			name string
+			axis axis
+			want []float64
+		}{{"x", x, tc.x}, {"y", y, tc.y}} {
+			marks := a.axis.marks()
+			if got := []float64{a.axis.low, a.axis.high}; math.Abs(got[0]-a.want[0])+math.Abs(got[1]-a.want[1]) > 1e-9 ||
+				math.Abs(marks[0]-got[0])+math.Abs(marks[len(marks)-1]-got[1]) > 1e-9 || !slices.Contains(marks, 0) || len(marks) < 2 || len(marks) > 8 {
+				t.Errorf("%s of %v (alike: %v) is from %v to %v, with marks at %v; want from %v to %v", a.name, tc.points, tc.alike, got[0], got[1], marks, a.want[0], a.want[1])
+			}
 		}
 	}
 }
