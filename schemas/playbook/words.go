@@ -47,6 +47,9 @@ func sentence(n node, f Facts, holds bool) string {
 		return measured(n.count, n.op, n.than, f, holds)
 	case *crossing:
 		v := n.near(f)
+		if off := v.n - n.than.value.n; off != 0 && v.n%1000 != 0 { // it has crossed a moment ago, or is about to
+			return label(n.score.name) + ": just " + map[bool]string{true: "less than ", false: "more than "}[off < 0] + bare(n.than)
+		}
 		return label(n.score.name) + ": " + shown(n.score.kind(), v) + compared(n.op, holds, bare(n.than))
 	case *elapsed:
 		since, _ := n.since.eval(f)
