@@ -13,7 +13,7 @@ const (
 	PropensityDay                 // fraction: of an order within 24 hours
 	Propensity                    // fraction: of an order within 7 days
 	Value                         // money: what they will spend in 365 days
-	ValueRank                     // fraction: of all customers, those worth less
+	ValueRank                     // fraction: of all who bought, those worth less
 	NextOrder                     // instant: when they are expected to order
 	PriceSensitivity              // fraction
 	Engagement                    // fraction

@@ -12,7 +12,7 @@
 //	propensity_day   0..1, falls*  an order within 24 hours
 //	propensity       0..1, falls*  an order within 7 days
 //	value            money, falls  to be spent within a year; undiscounted, 0 before a first order
-//	value_rank       0..1, falls   share of customers of less value
+//	value_rank       0..1, falls   share of those who bought that is worth less
 //	next_order       instant       the last order, and the gap usual for them after it
 //	price_sensitivity 0..1         share of orders with a discount, of looks at what is cheap, of coupons tried and lists by price
 //	engagement       0..1, falls   share of mails opened or clicked, fading with silence
