@@ -22,7 +22,7 @@ import (
 // saw of it: Fit makes models of that.
 //
 //	events, in order of time → Past → Fit → models
-//	                                → Held: what they were worth on what came later
+//	                             → Foretold: what came after models of the time before
 type Past struct {
 	base      *models.Set
 	plan      Plan

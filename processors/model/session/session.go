@@ -25,10 +25,10 @@
 // robot's session is one among others. A Model never changes; new sessions make a
 // new one.
 //
-// Kersbergen, Sprangers and Schelter, SIGMOD 2022 (Serenade, VMIS-kNN); Ludewig
-// and Jannach, User Modeling and User-Adapted Interaction 28 (2018) (V-SkNN); that
-// what was shown near the shared product counts for more is from Garg, Gupta,
-// Malhotra, Vig and Shroff, SIGIR 2019 (STAN).
+// Sources: Kersbergen, Sprangers and Schelter, SIGMOD 2022 (Serenade, VMIS-kNN);
+// Ludewig and Jannach, User Modeling and User-Adapted Interaction 28 (2018)
+// (V-SkNN); that what was shown near the shared product counts for more is from
+// Garg, Gupta, Malhotra, Vig and Shroff, SIGIR 2019 (STAN).
 package session
 
 import (
