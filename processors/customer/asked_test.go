@@ -39,6 +39,8 @@ var asking = []string{
 	"scores.value >= money(100)", "until(scores.next_order) < days(1)", `orders.price_tier == "mid" || views.price_tier == "low"`,
 	`favourite.category == "mugs" || favourite.product_type == "mug" || interest.category == "pots" || next.product == "pot"`,
 	"tickets.within(minutes(11)) >= 1", `events.named("Quiz", minutes(8)) >= 1`,
+	"(since(last.view) > minutes(2)) == true", "(scores.propensity >= 0.2) != true", "(until(scores.next_order) < days(2)) == (views.count > 2)", "(scores.propensity_day >= 0.1) == customer.subscribed",
+	"orders.count - (views.count - visits.count) > 1", "orders.count - views.count - visits.count > 1", `customer.country in []`,
 }
 
 // askingAll is a playbook with each of them alone, and with others; some segments
@@ -115,7 +117,7 @@ func TestWhoIsNotAskedWouldNotHaveChanged(t *testing.T) {
 			if got, next, err = task.Advance(p, in); err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(got, want) || next != wantNext || !bytes.Equal(profile.Encode(nil, p), profile.Encode(nil, twin)) || !reflect.DeepEqual(p.Standing.Levels, twin.Standing.Levels) {
+			if !reflect.DeepEqual(got, want) || next != wantNext || !bytes.Equal(profile.Encode(nil, p), profile.Encode(nil, twin)) || !reflect.DeepEqual(p.Standing.Levels, twin.Standing.Levels) || !reflect.DeepEqual(p.Standing.Turns, twin.Standing.Turns) {
 				t.Fatalf("%v at %+d ms: got %+v, next %d, want %+v, next %d", e, now-monday, got, next, want, wantNext)
 			}
 		}

@@ -25,7 +25,7 @@ import (
 
 // FoldVersion is raised by hand whenever the same log would lead to other
 // decisions than before.
-const FoldVersion = 4
+const FoldVersion = 5
 
 // maxName is what a record's key may have.
 const maxName = 256

@@ -182,6 +182,9 @@ func (x *indexing) test(n node) *test {
 	case *crossing:
 		return x.compared(n, n.op, n.than.value.n)
 	case *oneOf:
+		if len(n.list) == 0 {
+			break
+		}
 		any := x.is(n.text, n.list[0])
 		for _, word := range n.list[1:] {
 			any = &test{op: "||", left: any, right: x.is(n.text, word)}
@@ -190,6 +193,13 @@ func (x *indexing) test(n node) *test {
 	case *comparison:
 		than, fixed := n.right.(*constant)
 		switch {
+		case n.left.kind() == boolean:
+			l, r := x.test(n.left), x.test(n.right)
+			same := &test{op: "||", left: &test{op: "&&", left: l, right: r}, right: &test{op: "!", left: &test{op: "||", left: l, right: r}}}
+			if n.op == equal {
+				return same
+			}
+			return &test{op: "!", left: same}
 		case !fixed:
 		case n.left.kind() != text:
 			return x.compared(n.left, n.op, than.value.n)
