@@ -266,6 +266,9 @@ func (c *compiler) trait(e ast.Expr, name string) node {
 func (c *compiler) literal(e ast.Expr) node {
 	switch v := e.AsLiteral().Value().(type) {
 	case int64:
+		if v < -maxNumber || v > maxNumber {
+			return c.fail(e, strconv.FormatInt(v, 10), "a whole number up to a thousand million million")
+		}
 		return &constant{of: number, value: value{n: v}, source: strconv.FormatInt(v, 10)}
 	case string:
 		return &constant{of: text, value: value{s: v}, source: quote(v)}
@@ -397,6 +400,9 @@ func (c *compiler) oneOf(args []ast.Expr) node {
 	}
 	return &oneOf{text: of, list: list}
 }
+
+// maxNumber bounds what is written, so that what lies next to it is a number, too.
+const maxNumber = 1e15
 
 // alone is how a score is compared.
 const alone = "a score and a written number, such as scores.churn >= 0.5 or scores.value >= money(100), joined by && and ||"

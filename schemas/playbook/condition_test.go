@@ -229,6 +229,7 @@ func TestCompileErrors(t *testing.T) {
 		`orders.count >= 1 ||`:                                          `got orders.count >= 1 ||, want a condition: mismatched input its end`,
 		`orders.count / 2 >= 1`:                                         `got /, want one of && || ! == != < <= > >= + - in`,
 		`orders.count`:                                                  `got orders.count, want what holds or not, such as orders.count >= 3`,
+		`orders.count > 9223372036854775807`:                            `got 9223372036854775807, want a whole number up to a thousand million million`,
 		`1 == 1`:                                                        `got a comparison of two constants, want a name on one side, such as orders.count >= 3`,
 		`orders.value >= 3`:                                             `got money >= number, want both sides of one kind, such as orders.count >= 3, cart.value >= money(50) or since(last.visit) > days(7)`,
 		`since(last.open) == days(2)`:                                   `got length of time == length of time, want a length of time on both sides of < <= > >=, such as since(last.visit) > days(7)`,
