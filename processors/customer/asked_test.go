@@ -94,14 +94,30 @@ func drawn(t *rapid.T) *schemas.Event {
 	}).Draw(t, "event")
 }
 
+// happens draws what happens to somebody from monday on. take is called with it, and
+// with nothing when they are woken before, and returns when they want to be woken.
+func happens(t *rapid.T, take func(e *schemas.Event, now int64) (next int64)) {
+	now, next := monday, int64(0)
+	for i := range rapid.IntRange(1, 25).Draw(t, "events") {
+		now += rapid.SampledFrom([]int64{0, 1, 30_000, minute, 5 * minute, 2 * day, 31 * day}).Draw(t, "pause")
+		for next != 0 && next < now {
+			next = take(nil, next)
+		}
+		e := drawn(t)
+		e.Id = fmt.Sprint(max(0, i-rapid.IntRange(0, 1).Draw(t, "again")))
+		e.OccurredAt = schemas.Timestamp(now - rapid.SampledFrom([]int64{0, 0, 2 * minute, day}).Draw(t, "ago"))
+		next = take(e, now)
+	}
+}
+
 // Whatever happens and however long nothing does: asking only the segments that
 // it concerns decides as asking all of them.
 func TestWhoIsNotAskedWouldNotHaveChanged(t *testing.T) {
 	pb := askingAll(t)
 	task := loaded(t, pb)
 	rapid.Check(t, func(t *rapid.T) {
-		p, twin, now, next := task.New("ada"), new(profile.Profile), monday, int64(0)
-		take := func(e *schemas.Event, now int64) {
+		p, twin := task.New("ada"), new(profile.Profile)
+		take := func(e *schemas.Event, now int64) int64 {
 			in := stream.Input{Key: "ada", Now: now, Offset: -1, Version: pb.Version}
 			if e != nil {
 				in.Value = schemas.Encode(e)
@@ -113,24 +129,16 @@ func TestWhoIsNotAskedWouldNotHaveChanged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []Decision
-			if got, next, err = task.Advance(p, in); err != nil {
+			got, next, err := task.Advance(p, in)
+			if err != nil {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(got, want) || next != wantNext || !bytes.Equal(profile.Encode(nil, p), profile.Encode(nil, twin)) || !reflect.DeepEqual(p.Standing.Levels, twin.Standing.Levels) || !reflect.DeepEqual(p.Standing.Turns, twin.Standing.Turns) {
 				t.Fatalf("%v at %+d ms: got %+v, next %d, want %+v, next %d", e, now-monday, got, next, want, wantNext)
 			}
+			return next
 		}
-		for i := range rapid.IntRange(1, 25).Draw(t, "events") {
-			now += rapid.SampledFrom([]int64{0, 1, 30_000, minute, 5 * minute, 2 * day, 31 * day}).Draw(t, "pause")
-			for next != 0 && next < now {
-				take(nil, next)
-			}
-			e := drawn(t)
-			e.Id = fmt.Sprint(max(0, i-rapid.IntRange(0, 1).Draw(t, "again")))
-			e.OccurredAt = schemas.Timestamp(now - rapid.SampledFrom([]int64{0, 0, 2 * minute, day}).Draw(t, "ago"))
-			take(e, now)
-		}
+		happens(t, take)
 	})
 }
 
@@ -241,15 +249,15 @@ func TestAskedAsEvaluatedPlainly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pb := some(t, yaml)
 		task := loaded(t, pb)
-		p, now, next := task.New("ada"), monday, int64(0)
-		take := func(e *schemas.Event, now int64) {
+		p := task.New("ada")
+		take := func(e *schemas.Event, now int64) int64 {
 			in := stream.Input{Key: "ada", Now: now, Offset: -1, Version: pb.Version}
 			if e != nil {
 				in.Value = schemas.Encode(e)
 			}
 			before := slices.Clone(p.Segments)
-			var err error
-			if _, next, err = task.Advance(p, in); err != nil {
+			_, next, err := task.Advance(p, in)
+			if err != nil {
 				t.Fatal(err)
 			}
 			plain := as(p, before)
@@ -260,16 +268,8 @@ func TestAskedAsEvaluatedPlainly(t *testing.T) {
 			if got := changesNext(pb, task.facts(as(p, p.Segments), now)); want != 0 && got != want {
 				t.Fatalf("%v at %+d ms: woken at %+d ms, want %+d ms", e, now-monday, got-monday, want-monday)
 			}
+			return next
 		}
-		for i := range rapid.IntRange(1, 25).Draw(t, "events") {
-			now += rapid.SampledFrom([]int64{0, 1, 30_000, minute, 5 * minute, 2 * day, 31 * day}).Draw(t, "pause")
-			for next != 0 && next < now {
-				take(nil, next)
-			}
-			e := drawn(t)
-			e.Id = fmt.Sprint(max(0, i-rapid.IntRange(0, 1).Draw(t, "again")))
-			e.OccurredAt = schemas.Timestamp(now - rapid.SampledFrom([]int64{0, 0, 2 * minute, day}).Draw(t, "ago"))
-			take(e, now)
-		}
+		happens(t, take)
 	})
 }
