@@ -306,6 +306,48 @@ func TestCrosses(t *testing.T) {
 	})
 }
 
+// A score that rises over a number and falls below it again before the instant that is
+// soonest else is not passed by.
+func TestNextOfAScoreThatTurns(t *testing.T) {
+	set, p := *models.Default(), &profile.Profile{FirstSeen: now}
+	for range 4 {
+		p.Views.Recent = append(p.Views.Recent, profile.View{At: now, Product: "mug"})
+		visit(p, now)
+	}
+	week := &set.Propensity.Week
+	week.Of = [models.FeatureCount]float64{}
+	for i, f := range models.Features { // what fades fast weighs against an order
+		switch f.Speed {
+		case models.Fast:
+			week.Of[i] = -2
+		case models.Slow:
+			week.Of[i] = 2
+		}
+	}
+	r := new(Reader)
+	r.Of(&set, p, time.UTC)
+	v, turns := r.At(playbook.Propensity, now)
+	most, _ := r.At(playbook.Propensity, turns)
+	edge := (v + most) / 2
+	if turns == 0 || edge <= v {
+		t.Fatalf("propensity is %d and turns at %d, at %d; want it to rise at first", v, turns, most)
+	}
+	pb, err := playbook.Parse("playbook.yaml", fmt.Appendf(nil, "store: {name: A, url: https://a.example, currency: GBP}\nbrand: {from: A <a@a.example>, address: Here}\n"+
+		"segments:\n  near: {enter: scores.propensity >= %.6f}\n", float64(edge)/million), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := playbook.Crosses(r, playbook.Propensity, []int64{edge}, now)
+	if over >= turns {
+		t.Fatalf("it reaches %d at %+d ms, want before it turns", edge, over-now)
+	}
+	for _, c := range []struct{ soonest, want int64 }{{0, over}, {now + 400*day, over}, {over + 1, over}, {over - 1, over - 1}} {
+		if got := Next(r, pb, now, c.soonest); got != c.want {
+			t.Errorf("Next by %+d ms = %+d ms, want %+d", c.soonest-now, got-now, c.want-now)
+		}
+	}
+}
+
 func TestPropensity(t *testing.T) {
 	p := &profile.Profile{FirstSeen: now - day}
 	visit(p, now)
