@@ -13,7 +13,7 @@
 //   - one not bought before: how often it is in a basket of those who never had it.
 //
 // What a customer bought lately teaches more than what they did long ago, as
-// seasons and ranges change: of two baskets of theirs the earlier has .7 of the
+// seasons and ranges change: of two baskets of theirs the earlier has .8 of the
 // later one's weight.
 //
 // Not obvious: a basket is a set, and time is counted in a customer's own baskets,
