@@ -19,6 +19,7 @@ import (
 	"segue/processors/customer"
 	"segue/processors/stream"
 	"segue/schemas"
+	"segue/schemas/models"
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
 )
@@ -26,6 +27,8 @@ import (
 type replaying struct {
 	events   string
 	playbook string
+	inForce  string
+	models   string
 	until    string
 	json     bool
 	salt     string
@@ -44,9 +47,18 @@ events --json" prints, a call in Segment's spec, or an event of Segue. An event
 takes place at the log's time, or when it was received, or when it occurred.
 What Segue itself wrote (ticks, outcomes, playbooks in force) is passed over, as
 it comes anew: a mail is taken as sent the moment it is due. What the station
-skips, since it ended the process, is skipped here as well.`,
+skips, since it ended the process, is skipped here as well.
+
+With --models the same is folded twice, under the models in force and under
+others, and what differs is printed: who would enter and leave segments, which
+mails would go out, be called back, held or skipped. A line with - is only under
+those in force, one with + only under the others; then what each comes to is
+counted. Others without value.ranks keep those in force, as "segue models apply"
+has it. Since one millisecond is not another, what moves is on two lines.`,
 		Example: `  segue tail events --from start --until-end --json > week.jsonl
   segue replay --events week.jsonl --playbook new.yaml
+  segue models show alder@0123456789ab > alder.yaml
+  segue replay --events week.jsonl --in-force alder.yaml --models fitted.yaml
   segue replay --events - --until 2026-03-29T12:00:00Z --json < week.jsonl`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,6 +68,8 @@ skips, since it ended the process, is skipped here as well.`,
 	flags := cmd.Flags()
 	flags.StringVar(&r.events, "events", "", "`FILE` of events, - for standard input")
 	flags.StringVar(&r.playbook, "playbook", "", "playbook `FILE` (default: the one that comes with Segue)")
+	flags.StringVar(&r.inForce, "in-force", "", "models `FILE` that scores (default: those that come with Segue)")
+	flags.StringVar(&r.models, "models", "", "models `FILE` to compare with those in force")
 	flags.StringVar(&r.until, "until", "", "let the clock run on to `TIME`, as 2026-03-29T12:00:00Z")
 	flags.StringVar(&r.salt, "salt", "", "`TEXT` that goes into draws, as customer.salt")
 	flags.BoolVar(&r.json, "json", false, `one JSON object per output: {"at","topic","key","value"}`)
@@ -77,6 +91,21 @@ func (r *replaying) run(ctx context.Context, in io.Reader, out io.Writer) error 
 	if err != nil {
 		return err
 	}
+	inForce := models.Default()
+	if r.inForce != "" {
+		if inForce, err = readModels(r.inForce); err != nil {
+			return err
+		}
+	}
+	var other *models.Set
+	if r.models != "" {
+		if other, err = readModels(r.models); err != nil {
+			return err
+		}
+		if other, _, err = other.KeepRanks(inForce); err != nil {
+			return err
+		}
+	}
 	if r.events != "-" {
 		file, err := os.Open(r.events)
 		if err != nil {
@@ -85,19 +114,35 @@ func (r *replaying) run(ctx context.Context, in io.Reader, out io.Writer) error 
 		defer file.Close()
 		in = file
 	}
-	buffered := bufio.NewWriter(out)
-	e := newReplayEngine(pb, r.salt, func(at int64, o stream.Output) error {
-		return printOutput(buffered, at, o, r.json)
-	})
-	return errors.Join(e.replay(ctx, in, until), buffered.Flush())
-}
-
-func printOutput(out io.Writer, at int64, o stream.Output, asJSON bool) error {
-	value, err := decoded(o.Topic, o.Value)
+	records, skips, err := readReplayed(in, false)
 	if err != nil {
 		return err
 	}
-	s := shown{At: time.UnixMilli(at).UTC(), Topic: o.Topic, Key: o.Key, Value: value}
+	if len(records) == 0 {
+		return errors.New("replay: got no events, want at least one line")
+	}
+	fold := func(set *models.Set, take func(int64, stream.Output) error) error {
+		return newReplayEngine(pb, set, r.salt, take).replay(ctx, records, skips, until)
+	}
+	buffered := bufio.NewWriter(out)
+	if other != nil {
+		err = compareModels(buffered, fold, inForce, other, r.json)
+	} else {
+		err = fold(inForce, func(at int64, o stream.Output) error { return printOutput(buffered, at, o, r.json) })
+	}
+	return errors.Join(err, buffered.Flush())
+}
+
+func shownOutput(at int64, o stream.Output) (shown, error) {
+	value, err := decoded(o.Topic, o.Value)
+	return shown{At: time.UnixMilli(at).UTC(), Topic: o.Topic, Key: o.Key, Value: value}, err
+}
+
+func printOutput(out io.Writer, at int64, o stream.Output, asJSON bool) error {
+	s, err := shownOutput(at, o)
+	if err != nil {
+		return err
+	}
 	if !asJSON {
 		return s.writeLine(out, s.Topic)
 	}
@@ -107,9 +152,10 @@ func printOutput(out io.Writer, at int64, o stream.Output, asJSON bool) error {
 // replayEngine is the loop that Kafka closes elsewhere: what the fold writes to
 // events comes back as a record, and a mail is sent once it is due.
 type replayEngine struct {
-	fold  *stream.Replay[profile.Profile, customer.Decision]
-	pb    *playbook.Playbook
-	print func(at int64, o stream.Output) error
+	fold *stream.Replay[profile.Profile, customer.Decision]
+	pb   *playbook.Playbook
+	set  *models.Set
+	take func(at int64, o stream.Output) error
 	// back are the records that the last step wrote to events.
 	back []replayed
 	err  error
@@ -140,15 +186,25 @@ func (o onePlaybook) Playbook(_ context.Context, version string) (*playbook.Play
 	return o.pb, nil
 }
 
-func newReplayEngine(pb *playbook.Playbook, salt string, print func(int64, stream.Output) error) *replayEngine {
-	e := &replayEngine{pb: pb, print: print}
-	e.fold = stream.NewReplay(customer.NewTask(onePlaybook{pb}, customer.TaskOptions{Salt: salt}), e.emit)
+// oneSet is the same of models.
+type oneSet struct{ set *models.Set }
+
+func (o oneSet) Models(_ context.Context, version string) (*models.Set, error) {
+	if version != o.set.Version {
+		return nil, fmt.Errorf("models: got %s, want %s, which alone are at hand", version, o.set.Version)
+	}
+	return o.set, nil
+}
+
+func newReplayEngine(pb *playbook.Playbook, set *models.Set, salt string, take func(int64, stream.Output) error) *replayEngine {
+	e := &replayEngine{pb: pb, set: set, take: take}
+	e.fold = stream.NewReplay(customer.NewTask(onePlaybook{pb}, customer.TaskOptions{Salt: salt, Models: oneSet{set}}), e.emit)
 	return e
 }
 
 func (e *replayEngine) emit(at int64, _ stream.Input, o stream.Output) {
 	if e.err == nil {
-		e.err = e.print(at, o)
+		e.err = e.take(at, o)
 	}
 	switch o.Topic {
 	case schemas.Events:
@@ -172,17 +228,11 @@ func sent(d *schemas.Delivery) *schemas.Event {
 			Step: d.GetStep(), Instance: d.GetInstance(), Playbook: d.GetPlaybook(), Message: d.GetMessage()}}}
 }
 
-func (e *replayEngine) replay(ctx context.Context, in io.Reader, until time.Time) error {
-	records, skips, err := readReplayed(in, false)
-	if err != nil {
-		return err
-	}
-	if len(records) == 0 {
-		return errors.New("replay: got no events, want at least one line")
-	}
-	inForce := &schemas.Event{Body: &schemas.Event_Playbook{Playbook: &schemas.PlaybookInForce{Version: e.pb.Version}}}
-	if err := e.fold.Record(ctx, records[0].at-1, "", schemas.Encode(inForce)); err != nil {
-		return err
+func (e *replayEngine) replay(ctx context.Context, records, skips []replayed, until time.Time) error {
+	for _, v := range []stream.NamedVersion{modelsVersion(e.set), playbookVersion(e.pb)} {
+		if err := e.fold.Record(ctx, records[0].at-1, "", schemas.Encode(v.InForce)); err != nil {
+			return err
+		}
 	}
 	for _, r := range skips {
 		if err := e.fold.Record(ctx, records[0].at-1, "", r.value); err != nil {
