@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -100,12 +99,7 @@ func (p *propensityEvaluation) read(in io.Reader) (names []string, rows [][]stri
 		return nil, nil, nil, err
 	}
 	target := dropped[len(dropped)-1]
-	var kept []int
-	for i, name := range file.Names() {
-		if !slices.Contains(dropped, i) {
-			kept, names = append(kept, i), append(names, name)
-		}
-	}
+	kept, names := file.Besides(dropped)
 	for row, err := range file.Rows() {
 		if err != nil {
 			return nil, nil, nil, err
@@ -114,11 +108,7 @@ func (p *propensityEvaluation) read(in io.Reader) (names []string, rows [][]stri
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		values := make([]string, len(kept))
-		for i, column := range kept {
-			values[i] = row.Value(column)
-		}
-		rows, happened = append(rows, values), append(happened, did)
+		rows, happened = append(rows, row.Values(kept)), append(happened, did)
 	}
 	return names, rows, happened, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -113,12 +112,8 @@ func (u *upliftEvaluation) read(in io.Reader, every, first int) (x uplift.Experi
 		return x, nil, 0, err
 	}
 	treatment, outcome := dropped[len(dropped)-2], dropped[len(dropped)-1]
-	var kept []int
-	for i, name := range file.Names() {
-		if !slices.Contains(dropped, i) {
-			kept, x.Names = append(kept, i), append(x.Names, name)
-		}
-	}
+	kept, names := file.Besides(dropped)
+	x.Names = names
 	number := 0
 	for row, err := range file.Rows() {
 		if err != nil {
@@ -138,11 +133,7 @@ func (u *upliftEvaluation) read(in io.Reader, every, first int) (x uplift.Experi
 		if err != nil {
 			return x, nil, 0, err
 		}
-		values := make([]string, len(kept))
-		for i, column := range kept {
-			values[i] = row.Text(column)
-		}
-		x.Rows, x.Treated, x.Happened = append(x.Rows, values), append(x.Treated, arm == u.treated), append(x.Happened, did)
+		x.Rows, x.Treated, x.Happened = append(x.Rows, row.Values(kept)), append(x.Treated, arm == u.treated), append(x.Happened, did)
 		held = append(held, (number-1)%every == first)
 	}
 	return x, held, others, nil

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -157,6 +158,19 @@ func TestEvaluateUplift(t *testing.T) {
 	}
 	if got.Rows != 3000 || got.TestRows != 750 || got.Others != 1500 || !(got.Average < 0) || !strings.Contains(got.Verdict, "does harm") || !strings.Contains(got.Verdict, "Do not choose") {
 		t.Errorf("got %+v, want that fewer stay away, and nothing told by the city", got)
+	}
+}
+
+// A decimal comma is one of a number, as in every other table.
+func TestEvaluateUpliftOfDecimalCommas(t *testing.T) {
+	arms := []string{"--table", "-", "--treatment", "arm", "--control", "none", "--treated", "mail", "--outcome", "came", "--json"}
+	decimals := regexp.MustCompile(`(?m)^(\d+),`)
+	points := decimals.ReplaceAllString(experiment(4500), "$1.5,")
+	want, _, _ := evaluateTreatment(points, arms...)
+	commas := strings.ReplaceAll(experiment(4500), ",", ";")
+	commas = regexp.MustCompile(`(?m)^(\d+);`).ReplaceAllString(commas, "$1,5;")
+	if got, errs, code := evaluateTreatment(commas, arms...); code != 0 || got != want {
+		t.Errorf("exit code %d, stderr %q, got\n%s\nwant what points give\n%s", code, errs, got, want)
 	}
 }
 

@@ -173,8 +173,15 @@ func (f *File) Close() error {
 	return errors.Join(errs...)
 }
 
-// Names are the columns, in order.
-func (f *File) Names() []string { return f.names }
+// Besides are the columns that are not among some, and their names.
+func (f *File) Besides(some []int) (columns []int, names []string) {
+	for i, name := range f.names {
+		if !slices.Contains(some, i) {
+			columns, names = append(columns, i), append(names, name)
+		}
+	}
+	return columns, names
+}
 
 // Has says whether there is a column of this name.
 func (f *File) Has(name string) bool { return slices.Contains(f.names, name) }
@@ -222,6 +229,15 @@ func (r Row) Value(column int) string {
 		return strconv.FormatFloat(n, 'g', -1, 64)
 	}
 	return r.fields[column]
+}
+
+// Values are those of several columns.
+func (r Row) Values(columns []int) []string {
+	values := make([]string, len(columns))
+	for i, column := range columns {
+		values[i] = r.Value(column)
+	}
+	return values
 }
 
 // Number is the finite number in a column.

@@ -94,7 +94,7 @@ func TestSeparators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprint(file.Names()); got != want {
+		if got := fmt.Sprint(file.names); got != want {
 			t.Errorf("columns of %q: got %s, want %s", header, got, want)
 		}
 	}
@@ -208,7 +208,7 @@ func TestParquetTypes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := fmt.Sprintf("%d %v %q", row.Line, file.Names(), row.fields)
+		got := fmt.Sprintf("%d %v %q", row.Line, file.names, row.fields)
 		want := `1 [day cents single many yes none] ["2026-03-29" "-12.05" "0.1" "1152921504606846976" "true" ""]`
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -235,7 +235,7 @@ func FuzzOpen(f *testing.F) {
 			if err != nil {
 				return
 			}
-			for i := range file.Names() {
+			for i := range file.names {
 				row.Text(i)
 				row.Number(i)
 				row.Time(i)
