@@ -19,7 +19,6 @@ import (
 	"segue/processors/model/churn"
 	"segue/processors/model/history"
 	"segue/processors/model/measure"
-	"segue/schemas"
 	"segue/schemas/models"
 )
 
@@ -168,7 +167,7 @@ func (c *churnEvaluation) past(in io.Reader) (orders []history.Order, happened *
 		}
 		for _, e := range happened.events {
 			if o := e.event.GetOrder(); o != nil {
-				orders = append(orders, history.Order{Customer: e.key, At: time.UnixMilli(e.at).UTC(), Amount: paid(o)})
+				orders = append(orders, history.Order{Customer: e.key, At: time.UnixMilli(e.at).UTC(), Amount: float64(o.WorthMicros()) / 1e6})
 			}
 		}
 		return orders, happened, nil
@@ -182,17 +181,6 @@ func (c *churnEvaluation) past(in io.Reader) (orders []history.Order, happened *
 	}
 	happened, _ = book.history()
 	return orders, happened, nil
-}
-
-// paid is what an order was worth.
-func paid(o *schemas.Order) float64 {
-	total := o.GetTotalMicros()
-	if total == 0 && !o.GetFree() {
-		for _, x := range o.GetProducts() {
-			total += x.GetPriceMicros() * max(1, x.GetQuantity())
-		}
-	}
-	return float64(total) / 1e6
 }
 
 // live asks for the very score that segments read, by the station's own fold.

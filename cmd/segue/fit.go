@@ -74,7 +74,7 @@ func (f *fitting) run(in io.Reader, out, progress io.Writer) error {
 		if err != nil {
 			return err
 		}
-		until = at.AddDate(0, 0, 1).UnixMilli() - 1
+		until = endOf(at)
 	}
 	zone, err := time.LoadLocation(f.zone)
 	if err != nil {

@@ -62,11 +62,7 @@ type knownSet struct {
 // knownModels are those in the topic, the last one first, and what comes with Segue.
 func knownModels(table *stream.Table) (known []knownSet, err error) {
 	for _, r := range table.Records() {
-		var m schemas.ModelsVersion
-		if err := schemas.Decode(r.Value, &m); err != nil {
-			return nil, fmt.Errorf("decode models %s: %w", r.Key, err)
-		}
-		set, err := models.FromMessage(&m)
+		set, err := models.Decode(string(r.Key), r.Value)
 		if err != nil {
 			return nil, err
 		}

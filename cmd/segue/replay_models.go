@@ -91,7 +91,8 @@ func compareModels(out io.Writer, fold func(*models.Set, func(int64, stream.Outp
 	if err != nil {
 		return err
 	}
-	gone, come := without(before, after), without(after, before)
+	onlyBefore, onlyAfter := without(before, after), without(after, before)
+	gone, come := onlyBefore, onlyAfter
 	for len(gone)+len(come) > 0 {
 		var h effected
 		sign, set := "-", inForce
@@ -108,7 +109,7 @@ func compareModels(out io.Writer, fold func(*models.Set, func(int64, stream.Outp
 	if asJSON {
 		return nil
 	}
-	return printCounts(out, before, after, inForce.Version, other.Version)
+	return printCounts(out, [4][]effected{before, after, onlyBefore, onlyAfter}, inForce.Version, other.Version)
 }
 
 // without returns those of all that are not among others, in order.
@@ -144,10 +145,11 @@ func printDifference(out io.Writer, sign, version string, h effected, asJSON boo
 	}{version, s})
 }
 
-// printCounts prints how often each kind of thing happens under both, and alone.
-func printCounts(out io.Writer, before, after []effected, inForce, other string) error {
-	counts := map[string]*[4]int{} // under the one, the other, it alone, the other alone
-	count := func(all []effected, i int) {
+// printCounts prints how often each kind of thing happens: under the one, under the
+// other, under it alone, under the other alone.
+func printCounts(out io.Writer, columns [4][]effected, inForce, other string) error {
+	counts := map[string]*[4]int{}
+	for i, all := range columns {
 		for _, h := range all {
 			if counts[h.kind] == nil {
 				counts[h.kind] = new([4]int)
@@ -155,10 +157,6 @@ func printCounts(out io.Writer, before, after []effected, inForce, other string)
 			counts[h.kind][i]++
 		}
 	}
-	count(before, 0)
-	count(after, 1)
-	count(without(before, after), 2)
-	count(without(after, before), 3)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "WHAT\t%s\t%s\tONLY -\tONLY +\n", inForce, other)
 	for _, kind := range slices.Sorted(maps.Keys(counts)) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"segue/processors/customer/score"
 	"segue/processors/model/gammagamma"
 	"segue/processors/model/history"
 	"segue/processors/model/linear"
@@ -14,7 +15,6 @@ import (
 	"segue/processors/model/paretonbd"
 	"segue/schemas/models"
 	"segue/schemas/playbook"
-	"segue/schemas/profile"
 )
 
 // errNoOrder is of a history that nothing can be fitted to.
@@ -211,7 +211,7 @@ func fitEngagement(s *models.Set, all []*past, tell func(string, ...any)) {
 	var opened, sent int64
 	var shares, noise []float64
 	for _, c := range all {
-		n, k := mailed(c.Profile)
+		n, k := score.Mailed(c.Profile)
 		opened, sent = opened+k, sent+n
 		if n > 0 {
 			shares, noise = append(shares, float64(k)/float64(n)), append(noise, 1/float64(n))
@@ -239,13 +239,6 @@ func fitEngagement(s *models.Set, all []*past, tell func(string, ...any)) {
 		s.Engagement.Mails = within(1, mean*(1-mean)/(variance-chance)-1, 1000)
 	}
 	tell("engagement: %.3f of %d mails opened or clicked by %d customers; it weighs as much as %.1f mails", s.Engagement.Rate, sent, len(shares), s.Engagement.Mails)
-}
-
-// mailed is how many mails a customer had, and how many of them were opened or
-// clicked.
-func mailed(p *profile.Profile) (sent, opened int64) {
-	sent = max(p.Sent.Count, p.Opened.Count, p.Clicked.Count)
-	return sent, min(sent, p.Opened.Count+p.Clicked.Count)
 }
 
 // fitPropensity learns from the samples of which a week has passed.
@@ -322,7 +315,7 @@ func (h *Past) fitSensitivity(s *models.Set, all []*past, tell func(string, ...a
 		tell("price_sensitivity: as before, neither discounts nor prices are known")
 		return
 	}
-	s.Price.Sensitivity = max(.01, min(by/of, .99))
+	s.Price.Sensitivity = within(.01, by/of, .99)
 	tell("price_sensitivity: usually %.2f", s.Price.Sensitivity)
 }
 

@@ -148,11 +148,7 @@ func (p PublishedModels) Models(ctx context.Context, version string) (*models.Se
 	if !ok {
 		return nil, fmt.Errorf("models %s are in force, but not in topic %s: apply their file again (segue models apply FILE)", version, schemas.Models)
 	}
-	var m schemas.ModelsVersion
-	if err := schemas.Decode(value, &m); err != nil {
-		return nil, fmt.Errorf("decode models %s: %w", version, err)
-	}
-	return models.FromMessage(&m)
+	return models.Decode(version, value)
 }
 
 // published returns a version in a topic, which may be newer than what was read.

@@ -112,10 +112,7 @@ func (s *Station) life(ctx context.Context) error {
 		if err := s.look(ctx, all.spread(), sets); err != nil {
 			return err
 		}
-		due, err := s.nextLook(sets)
-		if err != nil {
-			return err
-		}
+		due := s.nextLook(sets)
 		reached, stop := s.Clock.At(due)
 		s.rests(profiles.Next, due)
 		select {
@@ -132,8 +129,7 @@ func (s *Station) life(ctx context.Context) error {
 
 // look puts new ranks in force if those that are have moved.
 func (s *Station) look(ctx context.Context, all spread, sets *stream.Table) error {
-	off, err := s.off(all, sets)
-	if !off || err != nil {
+	if _, off, err := s.off(all, sets); !off || err != nil {
 		return err
 	}
 	turn, err := stream.TakeTurn(ctx, s.Kafka, s.Prefix, schemas.Models)
@@ -144,12 +140,9 @@ func (s *Station) look(ctx context.Context, all spread, sets *stream.Table) erro
 	if err := sets.CatchUp(ctx); err != nil {
 		return err
 	}
-	if off, err = s.off(all, sets); !off || err != nil {
+	set, off, err := s.off(all, sets)
+	if !off || err != nil {
 		return err // somebody else was first
-	}
-	set, _, err := InForce(sets)
-	if err != nil {
-		return err
 	}
 	now := s.Clock.Now()
 	of := fmt.Sprintf("%.0f customers who bought, at %s", all.total, now.UTC().Format(time.RFC3339))
@@ -166,24 +159,24 @@ func (s *Station) look(ctx context.Context, all spread, sets *stream.Table) erro
 	return sets.CatchUp(ctx)
 }
 
-// off reports whether the ranks in force are to be replaced now.
-func (s *Station) off(all spread, sets *stream.Table) (bool, error) {
+// off reports whether the ranks in force, which are set's, are to be replaced now.
+func (s *Station) off(all spread, sets *stream.Table) (set *models.Set, off bool, err error) {
 	s.metrics.customers.Set(all.total)
 	if int(all.total) < s.MinCustomers {
-		return false, nil
+		return nil, false, nil
 	}
 	set, since, err := InForce(sets)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	moved := all.moved(set.Value.Ranks)
 	s.metrics.moved.Set(moved)
-	return moved > point && !s.Clock.Now().Before(s.until(set, since)), nil
+	return set, moved > point && !s.Clock.Now().Before(s.until(set.Version, since)), nil
 }
 
-// until is until when a set stays in force that has been so since an instant.
-func (s *Station) until(set *models.Set, since time.Time) time.Time {
-	if !models.IsRanked(set.Version) {
+// until is until when a version stays in force that has been so since an instant.
+func (s *Station) until(version string, since time.Time) time.Time {
+	if !models.IsRanked(version) {
 		return since // a person's
 	}
 	return since.Add(s.Interval)
@@ -191,33 +184,29 @@ func (s *Station) until(set *models.Set, since time.Time) time.Time {
 
 // nextLook is an interval from now, or sooner when a set from a former life grows
 // old enough.
-func (s *Station) nextLook(sets *stream.Table) (time.Time, error) {
-	set, since, err := InForce(sets)
-	if err != nil {
-		return time.Time{}, err
-	}
+func (s *Station) nextLook(sets *stream.Table) time.Time {
 	now := s.Clock.Now()
 	due := now.Add(s.Interval)
-	if until := s.until(set, since); until.After(now) && until.Before(due) {
-		due = until
+	if r := newest(sets); r != nil {
+		if until := s.until(string(r.Key), r.Timestamp); until.After(now) && until.Before(due) {
+			due = until
+		}
 	}
-	return due, nil
+	return due
 }
 
 // InForce returns the set in force, and since when: the newest in models, as
 // stream.Turn says, or else the one that comes with Segue.
 func InForce(sets *stream.Table) (set *models.Set, since time.Time, err error) {
-	r := sets.Newest(func(string) bool { return true })
+	r := newest(sets)
 	if r == nil {
 		return models.Default(), time.Time{}, nil
 	}
-	var m schemas.ModelsVersion
-	if err := schemas.Decode(r.Value, &m); err != nil {
-		return nil, time.Time{}, fmt.Errorf("decode models %s: %w", r.Key, err)
-	}
-	set, err = models.FromMessage(&m)
+	set, err = models.Decode(string(r.Key), r.Value)
 	return set, r.Timestamp, err
 }
+
+func newest(sets *stream.Table) *kgo.Record { return sets.Newest(func(string) bool { return true }) }
 
 func (s *Station) rests(next func() map[int32]int64, due time.Time) {
 	s.mu.Lock()

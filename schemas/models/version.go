@@ -73,6 +73,15 @@ func (s *Set) InForce() *schemas.Event {
 	return &schemas.Event{Body: &schemas.Event_Models{Models: &schemas.ModelsInForce{Version: s.Version}}}
 }
 
+// Decode returns the set of a version that a record of the topic models carries.
+func Decode(version string, value []byte) (*Set, error) {
+	var m schemas.ModelsVersion
+	if err := schemas.Decode(value, &m); err != nil {
+		return nil, fmt.Errorf("decode models %s: %w", version, err)
+	}
+	return FromMessage(&m)
+}
+
 // FromMessage returns the set that a record of the topic models carries.
 func FromMessage(m *schemas.ModelsVersion) (*Set, error) {
 	key := m.GetId() + "@" + m.GetVersion()

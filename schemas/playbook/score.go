@@ -122,8 +122,8 @@ func (r relation) edges(n int64) []int64 {
 // number: <= 0.5 and > 0.5 turn at 0.500001.
 func (pb *Playbook) Thresholds(i Score) []int64 { return pb.thresholds[i] }
 
-// level is how many edges, sorted, v has reached.
-func level(edges []int64, v int64) int {
+// Reached is how many edges, sorted, v has reached.
+func Reached(edges []int64, v int64) int {
 	return sort.Search(len(edges), func(i int) bool { return edges[i] > v })
 }
 
@@ -155,20 +155,20 @@ func crosses(s Scores, i Score, edges []int64, now, v, until int64) int64 {
 			return at
 		}
 	}
-	at := level(edges, v)
+	at := Reached(edges, v)
 	for range patience {
 		last := until - 1
 		if until == 0 {
 			last = now + forEver
 		}
-		if then, _ := s.At(i, last); level(edges, then) != at {
+		if then, _ := s.At(i, last); Reached(edges, then) != at {
 			return leaves(s, i, edges, at, now, last, v, then)
 		}
 		if until == 0 {
 			return 0
 		}
 		now = until
-		if v, until = s.At(i, now); level(edges, v) != at {
+		if v, until = s.At(i, now); Reached(edges, v) != at {
 			break
 		}
 	}
@@ -194,7 +194,7 @@ func leaves(s Scores, i Score, edges []int64, at int, lo, hi, from, to int64) in
 			mid = max(lo+1, min(hi-1, mid))
 		}
 		v, _ := s.At(i, mid)
-		if level(edges, v) == at {
+		if Reached(edges, v) == at {
 			lo, from = mid, v
 		} else {
 			hi, to = mid, v

@@ -53,7 +53,7 @@ func (t *term) stands(f Facts) (level int32, until int64) {
 	return level, until
 }
 
-func passed(edges []int64, v int64) int32 { return int32(level(edges, v)) }
+func passed(edges []int64, v int64) int32 { return int32(Reached(edges, v)) }
 
 func (c *count) stands(f Facts, edges []int64) (level int32, until int64) {
 	series := find(f.Profile, c.need.ID)

@@ -140,13 +140,8 @@ func remove(items []profile.Item, x profile.Item) []profile.Item {
 // returned.
 func (b book) order(o *schemas.Order) int64 {
 	p := b.p
-	bought := profile.Order{ID: text(o.GetOrderId()), At: b.at, ValueMicros: o.GetTotalMicros(), Items: kept(o.GetProducts()),
+	bought := profile.Order{ID: text(o.GetOrderId()), At: b.at, ValueMicros: o.WorthMicros(), Items: kept(o.GetProducts()),
 		Discounted: o.GetDiscountMicros() > 0 || o.GetCoupon() != ""}
-	if bought.ValueMicros == 0 && !o.GetFree() {
-		for _, x := range o.GetProducts() {
-			bought.ValueMicros += x.GetPriceMicros() * max(1, x.GetQuantity())
-		}
-	}
 	if o.GetCurrency() != "" && p.Orders.Currency == "" {
 		p.Orders.Currency = text(o.GetCurrency())
 	}

@@ -2,7 +2,6 @@ package score
 
 import (
 	"slices"
-	"sort"
 
 	"segue/schemas/playbook"
 	"segue/schemas/profile"
@@ -112,18 +111,13 @@ func Next(r *Reader, pb *playbook.Playbook, now, soonest int64) int64 {
 			continue
 		}
 		if soonest != 0 && (until[s] == 0 || soonest < until[s]) { // up to then it moves one way
-			if then, _ := r.At(s, soonest); level(edges, then) == level(edges, is[s]) {
+			if then, _ := r.At(s, soonest); playbook.Reached(edges, then) == playbook.Reached(edges, is[s]) {
 				continue
 			}
 		}
 		soonest = playbook.Sooner(soonest, playbook.Crosses(r, s, edges, now))
 	}
 	return soonest
-}
-
-// level is how many edges a score has reached.
-func level(edges []int64, v int64) int {
-	return sort.Search(len(edges), func(i int) bool { return edges[i] > v })
 }
 
 // published returns a score as it was published last, and where it is.
@@ -149,7 +143,7 @@ func publish(p *profile.Profile, at int, was, is profile.Score, edge *int64) Cha
 // crossed returns the edge between two values, the one next to what it is now; nil:
 // there is none.
 func crossed(edges []int64, was, is int64) *int64 {
-	above := level(edges, is)
+	above := playbook.Reached(edges, is)
 	switch {
 	case above > 0 && was < edges[above-1]:
 		return &edges[above-1]

@@ -15,14 +15,19 @@ type engagement struct {
 	share float64
 }
 
+// Mailed is how many mails a customer had, and how many of them were opened or clicked.
+func Mailed(p *profile.Profile) (sent, opened int64) {
+	sent = max(p.Sent.Count, p.Opened.Count, p.Clicked.Count) // other tools send, too
+	return sent, min(sent, p.Opened.Count+p.Clicked.Count)
+}
+
 // engaged is the share of mails that were opened or clicked by a person, which
 // fades with the time since the last; 0: none ever was.
 func (r *Reader) engaged(now int64) float64 {
 	e, set := &r.engagement, &r.set.Engagement
 	if r.first(knowEngagement) {
-		p := r.p
-		sent := max(p.Sent.Count, p.Opened.Count, p.Clicked.Count) // other tools send, too
-		*e = engagement{p.InMail.At, (set.Rate*set.Mails + float64(min(sent, p.Opened.Count+p.Clicked.Count))) / (set.Mails + float64(sent))}
+		sent, opened := Mailed(r.p)
+		*e = engagement{r.p.InMail.At, (set.Rate*set.Mails + float64(opened)) / (set.Mails + float64(sent))}
 	}
 	if e.since == 0 {
 		return 0
